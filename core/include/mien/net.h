@@ -1,0 +1,78 @@
+/* mien/net.h — networks: a model is the immutable file, a net is one session that runs it.
+ *
+ * A model file is a safetensors file that carries its own graph (docs/format-weights.md). Loading checks everything: the
+ * graph, every weight's shape by name, and that no value is NaN or Inf. A net is planned once for one input size: all
+ * activations live in one block whose size is known beforehand, and running it allocates nothing.
+ */
+#ifndef MIEN_NET_H
+#define MIEN_NET_H
+
+#include "mien/common.h"
+#include "mien/exec.h"
+#include "mien/log.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct MienModel MienModel;
+
+/* Opens and checks a model. Errors: MIEN_E_MODEL, MIEN_E_SHAPE, MIEN_E_FORMAT, MIEN_E_VERSION, -errno. */
+int mien_model_open(MienModel **model, const char *path, MienLog log);
+MienModel *mien_model_ref(MienModel *model);
+void mien_model_unref(MienModel **model);
+
+/* Threads of all model getters: any; a model never changes. Strings live as long as the model. */
+const char *mien_model_path(const MienModel *model);
+const char *mien_model_hash(const MienModel *model); /* SHA-256 of the file, 64 lower-case hex digits */
+/* Value of "mien.KEY" in the file's metadata (key "role" reads "mien.role"), or NULL. */
+const char *mien_model_meta(const MienModel *model, const char *key);
+uint64_t mien_model_params(const MienModel *model); /* number of weights */
+int mien_model_n_inputs(const MienModel *model);
+int mien_model_n_outputs(const MienModel *model);
+const char *mien_model_output_name(const MienModel *model, int i_output);
+/* One line per node for people: "conv2d  conv1  3x3 s2 p1  3->16 relu". i from 0; NULL past the end. */
+const char *mien_model_node_text(const MienModel *model, int i_node);
+
+/* Shape of an activation, NHWC. Vectors have h = w = 1. */
+typedef struct MienShape {
+    int n, h, w, c;
+} MienShape;
+
+static inline size_t mien_shape_elems(MienShape s)
+{
+    return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+typedef struct MienNetParams {
+    MienExec exec;  /* kept (its priv must outlive the net); {0} runs in the calling thread */
+    MienLog log;    /* kept */
+    int n;          /* batch, 1..4096 */
+    int h_px, w_px; /* input size; 0 takes the size that the model fixes. Error if the model fixes another */
+} MienNetParams;
+
+#define MIEN_NET_DEFAULTS { .n = 1 }
+
+typedef struct MienNet MienNet;
+
+/* Plans a session. Takes a reference on model. Errors: MIEN_E_SHAPE (this size does not fit the graph), ENOMEM. */
+int mien_net_create(MienNet **net, MienModel *model, const MienNetParams *params);
+void mien_net_destroy(MienNet **net);
+
+/* Size of the session's block; known before the first run and constant afterwards. */
+size_t mien_net_memory_bytes(const MienNet *net);
+/* Multiply-accumulates of one run. */
+uint64_t mien_net_macs(const MienNet *net);
+
+/* The input tensor (n,h,w,c f32), written by the caller before each run; its contents are lost by the run. */
+float *mien_net_input(MienNet *net, MienShape *shape);
+/* Runs the net. Allocates nothing. Threads: one at a time per net; several nets of one model may run at once. */
+int mien_net_run(MienNet *net);
+/* An output by index (order of the graph's outputs) or by name; valid until the next run or destroy. NULL: no such one. */
+const float *mien_net_output(const MienNet *net, int i_output, MienShape *shape);
+const float *mien_net_output_named(const MienNet *net, const char *name, MienShape *shape);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,113 @@
+/* mien/tagger.h — frames in, named tracks out: what `facetag` wraps.
+ *
+ * Per frame: detect every `interval` frames, follow in between, keep track numbers by overlap and embedding, encode only
+ * tracks that need it, search the gallery through a callback, decide per track. Holds no database and no FFmpeg.
+ * Deterministic: the same frames give the same tags.
+ */
+#ifndef MIEN_TAGGER_H
+#define MIEN_TAGGER_H
+
+#include "mien/face.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MIEN_NAME_MAX_BYTES 255
+
+typedef enum MienStatus {
+    MIEN_STATUS_UNDECIDED,    /* not enough evidence yet */
+    MIEN_STATUS_KNOWN,
+    MIEN_STATUS_UNRECOGNISED, /* a face good enough to tell, of nobody in the gallery */
+    MIEN_STATUS_SPOOF,        /* a picture of a face */
+} MienStatus;
+const char *mien_status_name(MienStatus status); /* "known" … */
+
+typedef enum MienTagMode { MIEN_MODE_RECOGNISE, MIEN_MODE_VERIFY, MIEN_MODE_DETECT } MienTagMode;
+
+/* What a search found: best person, and the best of the other people. id < 0: none. */
+typedef struct MienMatch {
+    int64_t id;
+    char name[MIEN_NAME_MAX_BYTES + 1];
+    float sim_cos;
+    int64_t second_id;
+    char second_name[MIEN_NAME_MAX_BYTES + 1];
+    float second_sim_cos;
+    int ignored; /* best person is on the ignore list: reported as unrecognised */
+} MienMatch;
+
+/* Searches the gallery. claim: NULL searches everybody; else only that person counts as best (1:1) and second stays empty.
+ * 0 or a negative code; an empty gallery is 0 with id = -1. MIEN_E_NOTFOUND: nobody is called claim. */
+typedef int (*MienSearchFn)(void *priv, const float *embedding, int dim, const char *claim, MienMatch *match);
+
+typedef struct MienTaggerParams {
+    MienFaceEngine *engine; /* borrowed; must outlive the tagger */
+    MienSearchFn search;    /* NULL allowed in detect mode */
+    void *search_priv;
+    MienLog log;
+    MienTagMode mode;
+    const char *claim;       /* verify mode: the claimed name (copied) */
+    float min_sim_cos;       /* 0: the encoder's own starting value for the mode */
+    int interval;            /* detect every so many frames, 1..; default 3 */
+    int min_face_px;         /* default 20 */
+    int max_faces;           /* 1..256, default 32 */
+    int size_px;             /* detector's input, see MienDetectParams */
+} MienTaggerParams;
+
+#define MIEN_TAGGER_DEFAULTS { .mode = MIEN_MODE_RECOGNISE, .interval = 3, .min_face_px = 20, .max_faces = 32 }
+
+typedef struct MienTag {
+    int64_t track;   /* number of the track, from 1, never used twice */
+    MienBox box_px;  /* clipped to the frame */
+    float prob;      /* detector's, of the last detection */
+    MienStatus status;
+    int64_t id;      /* person, or -1 */
+    char name[MIEN_NAME_MAX_BYTES + 1]; /* "" unless known (in verify mode: the claim, when met) */
+    float sim_cos;   /* best similarity of the track's decision; NaN while nothing was encoded */
+    float prob_live; /* NaN: not measured */
+    int64_t first_frame; /* number of the frame (from 0) in which the track was first seen */
+    int n_evidence;  /* encoded views so far */
+} MienTag;
+
+typedef struct MienTagger MienTagger;
+int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params);
+void mien_tagger_destroy(MienTagger **tagger);
+
+/* Handles the next frame. *tags is valid until the next call; returns their number. time_s: presentation time in seconds, NaN
+ * if unknown (used by the log alone). */
+int mien_tagger_frame(MienTagger *tagger, const MienImage *img, double time_s, const MienTag **tags);
+
+/* What happened to tracks in the last call: enter (a track's status was first decided, or it left undecided), update (its
+ * decision changed), leave. Valid until the next call. */
+typedef enum MienEventKind { MIEN_EVENT_ENTER, MIEN_EVENT_UPDATE, MIEN_EVENT_LEAVE } MienEventKind;
+typedef struct MienEvent {
+    MienEventKind kind;
+    MienTag tag;
+    double first_time_s, last_time_s; /* of the track's first and last sighting */
+    int64_t last_frame;
+} MienEvent;
+int mien_tagger_events(MienTagger *tagger, const MienEvent **events);
+
+/* End of stream, seek or size change: closes all tracks (their leave events are then readable) and forgets the motion. */
+int mien_tagger_flush(MienTagger *tagger);
+
+/* May change between frames. */
+int mien_tagger_set_threshold(MienTagger *tagger, float min_sim_cos);
+int mien_tagger_set_claim(MienTagger *tagger, const char *claim);
+/* The gallery changed: search every live track again. */
+void mien_tagger_gallery_changed(MienTagger *tagger);
+
+/* Frames, encoder runs, detector runs, searches and their mean ms since creation. */
+typedef struct MienTaggerStats {
+    uint64_t frames, detections, encodings, searches, tracks;
+    double search_ms;
+} MienTaggerStats;
+void mien_tagger_stats(const MienTagger *tagger, MienTaggerStats *stats);
+
+/* One event as a line of JSON (without newline), schema in docs/vf_facetag.md; returns the length or a negative code. */
+int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

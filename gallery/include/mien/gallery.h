@@ -1,0 +1,127 @@
+/* mien/gallery.h — people and their templates in one SQLite file.
+ *
+ * A gallery is bound to one encoder (by hash) when the first sample is stored and refuses samples of another. Templates are
+ * f32 and L2-normalised; no pictures are stored. Search is an exact scan of a packed matrix in memory that is re-read when
+ * another process has changed the file (PRAGMA data_version). Deletes are true deletes (secure_delete).
+ * Several processes at once are normal: WAL, busy timeout, short transactions.
+ * File format: docs/format-gallery.md.
+ */
+#ifndef MIEN_GALLERY_H
+#define MIEN_GALLERY_H
+
+#include "mien/common.h"
+#include "mien/log.h"
+#include "mien/tagger.h" /* MienMatch, MIEN_NAME_MAX_BYTES */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct MienGallery MienGallery;
+
+typedef enum MienGalleryFlags {
+    MIEN_GALLERY_READ = 0,
+    MIEN_GALLERY_WRITE = 1,  /* the file must exist */
+    MIEN_GALLERY_CREATE = 2, /* make it (and its folder) if need be; implies write */
+} MienGalleryFlags;
+
+/* path NULL: $XDG_DATA_HOME/mien/gallery.db, or ~/.local/share/mien/gallery.db. Errors: MIEN_E_NOTFOUND (no such file; the
+ * message gives the remedy), MIEN_E_FORMAT (not a gallery), MIEN_E_VERSION (written by a newer mien), MIEN_E_CORRUPT,
+ * MIEN_E_BUSY, -errno. Older schemas are migrated in one transaction when opened for writing. */
+int mien_gallery_open(MienGallery **gallery, const char *path, MienGalleryFlags flags, MienLog log);
+void mien_gallery_close(MienGallery **gallery);
+const char *mien_gallery_path(const MienGallery *gallery);
+/* Writes the default path; MIEN_ERR(ENAMETOOLONG), MIEN_E_NOTFOUND if neither variable is set. */
+int mien_gallery_default_path(char *buf, size_t buf_bytes);
+
+typedef struct MienGalleryModel {
+    char hash[65]; /* "" while the gallery is bound to none */
+    char name[128];
+    int dim;
+} MienGalleryModel;
+
+int mien_gallery_model(MienGallery *gallery, MienGalleryModel *model);
+/* Binds an unbound gallery, or checks: MIEN_E_MISMATCH with a line that names both encoders. */
+int mien_gallery_bind(MienGallery *gallery, const char *hash, const char *name, int dim);
+
+/* 1..255 bytes of valid UTF-8 without control characters (C0, DEL, C1, line and paragraph separators), not blank at either
+ * end. Returns 0 or MIEN_ERR(EINVAL) with the reason as a sentence in *why (static). */
+int mien_name_check(const char *name, const char **why);
+
+typedef struct MienPerson {
+    int64_t id;
+    char name[MIEN_NAME_MAX_BYTES + 1];
+    int n_samples;
+    int ignored;
+    char created[32]; /* ISO 8601, UTC */
+    char consent[256], expires[32], notes[1024]; /* "" when unset */
+} MienPerson;
+
+typedef struct MienSample {
+    int64_t id, person;
+    float quality;        /* 0..1, MienFaceQuality.total */
+    char source_hash[65]; /* SHA-256 of the picture's file, "" if none */
+    char created[32];
+} MienSample;
+
+/* Adds a sample to a person, who is made if new, in one transaction. embedding: dim numbers, finite; it is normalised here
+ * (length 0 is MIEN_ERR(EINVAL)). The same source_hash of the same person again: MIEN_E_EXISTS, nothing changes.
+ * quality and source_hash of `sample` are read, its id, person and created are written. */
+int mien_gallery_add(MienGallery *gallery, const char *name, const float *embedding, int dim, MienSample *sample);
+
+/* Copies; ordered by name. The caller frees *people with mien_free. Returns the number. */
+int mien_gallery_people(MienGallery *gallery, MienPerson **people);
+int mien_gallery_find(MienGallery *gallery, const char *name, MienPerson *person); /* MIEN_E_NOTFOUND */
+int mien_gallery_samples(MienGallery *gallery, int64_t person, MienSample **samples);
+int mien_gallery_embedding(MienGallery *gallery, int64_t sample, float *embedding, int dim);
+
+int mien_gallery_rename(MienGallery *gallery, const char *from, const char *to); /* MIEN_E_EXISTS: use merge */
+int mien_gallery_merge(MienGallery *gallery, const char *from, const char *into); /* from's samples move, from goes */
+int mien_gallery_set_ignored(MienGallery *gallery, const char *name, int ignored);
+/* Any of the strings may be NULL: unchanged. */
+int mien_gallery_set_notes(MienGallery *gallery, const char *name, const char *consent, const char *expires,
+                           const char *notes);
+
+/* Erases a person: rows deleted with secure_delete, WAL checkpointed and truncated, VACUUM, then every byte of the database, its
+ * -wal and -shm is scanned for the templates. *left gets the number of places found (0: proven gone). */
+int mien_gallery_forget(MienGallery *gallery, const char *name, int *n_samples, int *n_left);
+
+/* One search: MienSearchFn's contract; priv is the MienGallery. Re-reads the matrix first if the file changed. Expired people do
+ * not match. Per person the best sample counts. */
+int mien_gallery_search(void *gallery, const float *embedding, int dim, const char *claim, MienMatch *match);
+
+/* The k best people, best first; returns how many. */
+typedef struct MienCandidate {
+    int64_t id, sample;
+    char name[MIEN_NAME_MAX_BYTES + 1];
+    float sim_cos;
+    int ignored;
+} MienCandidate;
+int mien_gallery_top(MienGallery *gallery, const float *embedding, int dim, MienCandidate *candidates, int k);
+
+/* 1 if another process (or reload) changed the file since the last call, else 0. Cheap: one pragma. */
+int mien_gallery_changed(MienGallery *gallery);
+
+typedef struct MienGalleryStats {
+    int64_t n_people, n_ignored, n_samples, file_bytes;
+    int schema_version;
+} MienGalleryStats;
+int mien_gallery_stats(MienGallery *gallery, MienGalleryStats *stats);
+
+/* SQLite's integrity_check and foreign_key_check, then every template (size, finite, length 1). report is called per finding. */
+int mien_gallery_check(MienGallery *gallery, void (*report)(void *priv, const char *text), void *priv);
+/* SQLite's online backup into a new file, complete even while others write. MIEN_E_EXISTS if the file is there. */
+int mien_gallery_backup(MienGallery *gallery, const char *path);
+/* A safetensors file: `embedding` [n,dim] f32, `person` [n] i64, metadata mien.people = JSON. Import merges by name and refuses
+ * another encoder; all or nothing. *n_added counts samples. */
+int mien_gallery_export(MienGallery *gallery, const char *path);
+int mien_gallery_import(MienGallery *gallery, const char *path, int *n_added);
+
+/* A line in the audit table: verb and subject ("enroll", "forget" …), hash-chained. Called inside the calls above; exposed for
+ * verbs of the tool. */
+int mien_gallery_audit(MienGallery *gallery, const char *verb, const char *detail);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
