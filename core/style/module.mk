@@ -1,0 +1,1 @@
+SRCS-lib += $(wildcard core/style/*.c)

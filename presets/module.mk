@@ -1,0 +1,1 @@
+SRCS-lib += $(wildcard presets/*.c)

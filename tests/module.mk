@@ -1,0 +1,3 @@
+# tests/unit/test_X.c is one cmocka program, linked with libmien.a.
+TESTS += $(wildcard tests/unit/test_*.c)
+CFLAGS-tests/unit := $(CMOCKA_CFLAGS)
