@@ -1,6 +1,5 @@
 /* Running jobs: in the calling thread, or on a small pool of POSIX threads that take job numbers from a shared counter. Which
  * thread runs a job is left to timing; what a job does is not, so results don't depend on it. */
-#define _GNU_SOURCE /* sched_getaffinity, to count the cores that this process may use */
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>

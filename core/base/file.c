@@ -1,5 +1,4 @@
 /* Whole files; see file.h. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
