@@ -3,8 +3,15 @@
  * A gallery is bound to one encoder (by hash) when the first sample is stored and refuses samples of another. Templates are
  * f32 and L2-normalised; no pictures are stored. Search is an exact scan of a packed matrix in memory that is re-read when
  * another process has changed the file (PRAGMA data_version). Deletes are true deletes (secure_delete).
- * Several processes at once are normal: WAL, busy timeout, short transactions.
- * File format: docs/format-gallery.md.
+ * Several processes at once are normal: WAL, a busy timeout of five seconds, short transactions; every change is one
+ * transaction, on disk when the call returns. A gallery that is replaced (renamed over) is opened again by itself.
+ * Log lines of these calls never hold a person's name; the caller, who was asked about the person, may print it.
+ * File format: docs/format-gallery.md. What is stored and how it is deleted: docs/privacy.md.
+ *
+ * Errors of every call that touches the file: MIEN_E_BUSY (another process held it for five seconds), MIEN_E_CORRUPT,
+ * MIEN_E_FORMAT, MIEN_ERR(ENOSPC), MIEN_ERR(EROFS) or MIEN_ERR(EACCES) (it may not be written), MIEN_ERR(EIO),
+ * MIEN_ERR(ENOMEM). After any of them what was stored before is still stored, and the handle may be used again.
+ * Threads: a handle may be used by one thread at a time; several handles on one file are fine.
  */
 #ifndef MIEN_GALLERY_H
 #define MIEN_GALLERY_H
@@ -53,8 +60,10 @@ typedef struct MienPerson {
     char name[MIEN_NAME_MAX_BYTES + 1];
     int n_samples;
     int ignored;
+    int expired;      /* expires lies in the past: the person is kept but never matches */
     char created[32]; /* ISO 8601, UTC */
-    char consent[256], expires[32], notes[1024]; /* "" when unset */
+    char consent[256], notes[1024]; /* "" when unset */
+    char expires[32]; /* "", YYYY-MM-DD (matches through the end of that day, UTC) or YYYY-MM-DDTHH:MM:SSZ */
 } MienPerson;
 
 typedef struct MienSample {
@@ -64,9 +73,9 @@ typedef struct MienSample {
     char created[32];
 } MienSample;
 
-/* Adds a sample to a person, who is made if new, in one transaction. embedding: dim numbers, finite; it is normalised here
- * (length 0 is MIEN_ERR(EINVAL)). The same source_hash of the same person again: MIEN_E_EXISTS, nothing changes.
- * quality and source_hash of `sample` are read, its id, person and created are written. */
+/* Adds a sample to a person, who is made if new, in one transaction. mien_gallery_bind comes first. embedding: dim numbers,
+ * finite; it is normalised here (length 0 is MIEN_ERR(EINVAL)). The same source_hash of the same person again: MIEN_E_EXISTS,
+ * nothing changes. quality and source_hash of `sample` are read, its id, person and created are written. */
 int mien_gallery_add(MienGallery *gallery, const char *name, const float *embedding, int dim, MienSample *sample);
 
 /* Copies; ordered by name. The caller frees *people with mien_free. Returns the number. */
@@ -76,15 +85,29 @@ int mien_gallery_samples(MienGallery *gallery, int64_t person, MienSample **samp
 int mien_gallery_embedding(MienGallery *gallery, int64_t sample, float *embedding, int dim);
 
 int mien_gallery_rename(MienGallery *gallery, const char *from, const char *to); /* MIEN_E_EXISTS: use merge */
-int mien_gallery_merge(MienGallery *gallery, const char *from, const char *into); /* from's samples move, from goes */
+int mien_gallery_merge(MienGallery *gallery, const char *from, const char *into); /* from's samples move, from goes; returns how many moved */
 int mien_gallery_set_ignored(MienGallery *gallery, const char *name, int ignored);
-/* Any of the strings may be NULL: unchanged. */
+/* Any of the strings may be NULL: unchanged; "" clears. MIEN_ERR(EINVAL): not UTF-8, too long, or expires is no date. */
 int mien_gallery_set_notes(MienGallery *gallery, const char *name, const char *consent, const char *expires,
                            const char *notes);
+/* Splits: gives one sample to another person, who is made if new. */
+int mien_gallery_move_sample(MienGallery *gallery, int64_t sample, const char *into);
 
-/* Erases a person: rows deleted with secure_delete, WAL checkpointed and truncated, VACUUM, then every byte of the database, its
- * -wal and -shm is scanned for the templates. *left gets the number of places found (0: proven gone). */
-int mien_gallery_forget(MienGallery *gallery, const char *name, int *n_samples, int *n_left);
+/* Erases a person: rows deleted with secure_delete, VACUUM, WAL checkpointed and truncated, then every byte of the database, its
+ * -wal and -shm is scanned for the templates, whole and in pieces of 64 bytes. Proven gone: returns 0 and n_left is 0.
+ * If another process keeps the old state alive: MIEN_E_BUSY, with the person deleted (result says so) but pieces still in the
+ * files; mien_gallery_compact finishes it later. result may be NULL. */
+typedef struct MienErasure {
+    int n_samples;          /* samples deleted; 0 after a failure: nothing was deleted */
+    int n_shared;           /* of these, samples that another person has as well, byte for byte: they stay there */
+    int64_t n_left;         /* places in which a piece of a template was found afterwards */
+    int64_t scanned_bytes;
+} MienErasure;
+int mien_gallery_forget(MienGallery *gallery, const char *name, MienErasure *result);
+/* The same for one sample; the person stays. */
+int mien_gallery_forget_sample(MienGallery *gallery, int64_t sample, MienErasure *result);
+/* VACUUM and an emptied WAL: nothing deleted before is left in the files. MIEN_E_BUSY while another process reads. */
+int mien_gallery_compact(MienGallery *gallery);
 
 /* One search: MienSearchFn's contract; priv is the MienGallery. Re-reads the matrix first if the file changed. Expired people do
  * not match. Per person the best sample counts. */
@@ -104,21 +127,26 @@ int mien_gallery_changed(MienGallery *gallery);
 
 typedef struct MienGalleryStats {
     int64_t n_people, n_ignored, n_samples, file_bytes;
+    int64_t n_expired, n_audit;
     int schema_version;
+    char audit_head[65]; /* hash of the newest audit line, "" if none: note it down elsewhere and a shortened log shows */
 } MienGalleryStats;
 int mien_gallery_stats(MienGallery *gallery, MienGalleryStats *stats);
 
-/* SQLite's integrity_check and foreign_key_check, then every template (size, finite, length 1). report is called per finding. */
+/* SQLite's integrity_check and foreign_key_check, then every template (size, finite, length 1), name, date and the audit
+ * chain. report (NULL allowed) is called per finding; returns the number of findings, 0: sound. Changes nothing. */
 int mien_gallery_check(MienGallery *gallery, void (*report)(void *priv, const char *text), void *priv);
 /* SQLite's online backup into a new file, complete even while others write. MIEN_E_EXISTS if the file is there. */
 int mien_gallery_backup(MienGallery *gallery, const char *path);
-/* A safetensors file: `embedding` [n,dim] f32, `person` [n] i64, metadata mien.people = JSON. Import merges by name and refuses
- * another encoder; all or nothing. *n_added counts samples. */
+/* A path that ends in .json: JSON; else safetensors (`embedding` [n,dim] f32, `person` [n] i64, `people` JSON …; both in
+ * docs/format-gallery.md). Import merges by name, skips samples that are there already, refuses another encoder and checks everything
+ * as if it were new; all or nothing. *n_added (NULL allowed) counts samples. */
 int mien_gallery_export(MienGallery *gallery, const char *path);
 int mien_gallery_import(MienGallery *gallery, const char *path, int *n_added);
 
-/* A line in the audit table: verb and subject ("enroll", "forget" …), hash-chained. Called inside the calls above; exposed for
- * verbs of the tool. */
+/* A line in the hash-chained audit table. The calls above write theirs by themselves, with the person as a salted hash; exposed
+ * for verbs of the tool. verb 1..32 bytes, detail up to 255, no control characters. The line outlives the people: never put
+ * a name or a path into it. */
 int mien_gallery_audit(MienGallery *gallery, const char *verb, const char *detail);
 
 #ifdef __cplusplus
