@@ -28,7 +28,6 @@ ifeq ($(SAN),1)
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(INC) $(DEPS_CFLAGS) $(CFLAGS) $(SAN_FLAGS) $(WARN) -fPIC -fvisibility=hidden
-ALL_LIBS = $(DEPS_LIBS)
 
 # A kernel file for one instruction set is named NAME_ISA.c and compiled with that ISA's flags, nothing else is.
 ISA_avx2 := -mavx2 -mfma -mf16c
@@ -45,7 +44,9 @@ TOOL_OBJS := $(SRCS-tool:%.c=$(O)/obj/%.o)
 TEST_BINS := $(TESTS:%.c=$(O)/%)
 TOOL := $(if $(and $(filter yes,$(CONFIG_TOOL)),$(SRCS-tool)),$(O)/bin/mien)
 
-.PHONY: all check check-fast clean distclean help FORCE
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: all dropin check check-fast clean distclean help FORCE
 all: $(O)/libmien.a $(TOOL)
 
 # The flags of the last compile; changed flags (CC=clang, CFLAGS=…) compile everything again.
@@ -67,13 +68,37 @@ $(O)/libmien.a: $(LIB_OBJS)
 $(O)/bin/mien: $(TOOL_OBJS) $(O)/libmien.a
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
-	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJS) $(O)/libmien.a $(AV_LIBS) $(ALL_LIBS)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJS) $(O)/libmien.a $(AV_LIBS) $(DEPS_LIBS)
+
+# libmien as pkg-config sees it in the build tree; the drop-in's configure finds it there.
+# mien_pc(prefix-or-empty, libdir, cflags)
+define mien_pc
+Name: mien
+Description: faces and styles on video frames, the library behind the filters
+Version: $(VERSION)
+Libs: -L$(1) -lmien $(DEPS_LIBS)
+Cflags: $(2)
+endef
+export MIEN_PC_BUILD = $(call mien_pc,$(CURDIR)/$(B),$(addprefix -I$(CURDIR)/,core/include gallery/include presets/include))
+$(B)/pkgconfig/mien.pc: config.mak Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$MIEN_PC_BUILD" >$@
+
+# The drop-in libavfilter. build.sh decides what there is to do; a run with nothing to do takes a second.
+dropin: $(B)/libmien.a $(B)/pkgconfig/mien.pc $(B)/bin/ffmpeg $(B)/bin/ffprobe $(B)/bin/ffplay
+	+@OUT='$(CURDIR)/$(B)' FFMPEG='$(FFMPEG)' FFMPEG_SOURCE='$(FFMPEG_SOURCE)' JOBS='$(JOBS)' \
+	    PKG_CONFIG_PATH="$(CURDIR)/$(B)/pkgconfig" sh filters/build.sh
+
+# One wrapper under three names.
+$(B)/bin/ffmpeg $(B)/bin/ffprobe $(B)/bin/ffplay: filters/wrapper.sh
+	@mkdir -p $(@D)
+	@cp $< $@ && chmod +x $@
 
 # Tests: one program a file, $(LIBS-<test>) and $(OBJS-<test>) add to its link line.
 $(TEST_BINS): $(O)/%: $(O)/obj/%.o $(O)/libmien.a
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
-	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $< $(OBJS-$*) $(O)/libmien.a $(LIBS-$*) $(CMOCKA_LIBS) $(ALL_LIBS)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $< $(OBJS-$*) $(O)/libmien.a $(LIBS-$*) $(CMOCKA_LIBS) $(TEST_DEPS_LIBS)
 
 check-fast: all $(TEST_BINS)
 	@sh tests/run.sh $(TEST_BINS)
@@ -90,6 +115,7 @@ help:
 	@sed -n 's/^#: //p' Makefile
 
 #: all          libmien.a, the mien command                              (the default)
+#: dropin       build/lib/libavfilter.so.N with the filters in it, and build/bin/ffmpeg, ffprobe, ffplay that use it
 #: check-fast   unit tests
 #: check        all tests
 #: clean        remove build/
