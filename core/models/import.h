@@ -3,7 +3,10 @@
  * NCHW turned to NHWC, quantised weights expanded, everything checked, the same input giving the same bytes.
  *
  * The files read here are untrusted. Every error is one log line that names the file and the node, tensor or field.
- * Only the mien tool and tests import; filters read what was imported.
+ * Only the mien tool and tests import; filters read what was imported. On the command line (core/tool, called by fetch.sh):
+ *
+ *   mien model import --from=DIR --projection=FILE --to=DIR RECIPE…      DIR as mien_import_recipe wants it
+ *   mien model import --role=ROLE [--name=NAME …] --to=DIR FILE          .onnx, or .json for a tfjs manifest
  */
 #ifndef MIEN_MODELS_IMPORT_H
 #define MIEN_MODELS_IMPORT_H
