@@ -8,6 +8,7 @@
 #define MIEN_NET_H
 
 #include "mien/common.h"
+#include "mien/cpu.h"
 #include "mien/exec.h"
 #include "mien/log.h"
 
@@ -49,6 +50,7 @@ typedef struct MienNetParams {
     MienLog log;    /* kept */
     int n;          /* batch, 1..4096 */
     int h_px, w_px; /* input size; 0 takes the size that the model fixes. Error if the model fixes another */
+    MienCpu cpu;    /* best level of the kernels; MIEN_CPU_AUTO: as mien_cpu_level() says. MIEN_CPU_C is the exact mode */
 } MienNetParams;
 
 #define MIEN_NET_DEFAULTS { .n = 1 }
@@ -58,15 +60,19 @@ typedef struct MienNet MienNet;
 /* Plans a session. Takes a reference on model. Errors: MIEN_E_SHAPE (this size does not fit the graph), ENOMEM. */
 int mien_net_create(MienNet **net, MienModel *model, const MienNetParams *params);
 void mien_net_destroy(MienNet **net);
+/* What a session would need and cost, without creating it; either pointer may be NULL. */
+int mien_net_estimate(MienModel *model, const MienNetParams *params, size_t *memory_bytes, uint64_t *macs);
 
-/* Size of the session's block; known before the first run and constant afterwards. */
+/* Size of the session's block (activations and workspace, which grows with exec.n_threads); known before the first run and
+ * constant afterwards. */
 size_t mien_net_memory_bytes(const MienNet *net);
 /* Multiply-accumulates of one run. */
 uint64_t mien_net_macs(const MienNet *net);
 
 /* The input tensor (n,h,w,c f32), written by the caller before each run; its contents are lost by the run. */
 float *mien_net_input(MienNet *net, MienShape *shape);
-/* Runs the net. Allocates nothing. Threads: one at a time per net; several nets of one model may run at once. */
+/* Runs the net. Allocates nothing. The same input gives the same bits whatever exec is and whatever else is in the batch.
+ * Threads: one at a time per net; several nets of one model may run at once. */
 int mien_net_run(MienNet *net);
 /* An output by index (order of the graph's outputs) or by name; valid until the next run or destroy. NULL: no such one. */
 const float *mien_net_output(const MienNet *net, int i_output, MienShape *shape);
