@@ -228,6 +228,14 @@ static void put(cJSON *to, const char *key, cJSON *v)
     }
 }
 
+void json_move(cJSON *to, const char *key, cJSON *value)
+{
+    if (to)
+        put(to, key, value);
+    else
+        cJSON_Delete(value);
+}
+
 void json_str(cJSON *to, const char *key, const char *value)
 {
     if (to)

@@ -151,6 +151,7 @@ void json_real(struct cJSON *to, const char *key, double value, int decimals);
 void json_bool(struct cJSON *to, const char *key, int value);
 void json_item_real(struct cJSON *array, double value, int decimals);
 void json_item_str(struct cJSON *array, const char *value);
+void json_move(struct cJSON *to, const char *key, struct cJSON *value); /* value belongs to `to` from now on */
 void json_free(struct cJSON *value);
 /* Prints to stdout with a newline, frees value, returns status or STATUS_ERROR. */
 int json_print(const Tool *tool, struct cJSON *value, int status);
