@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "media.h"
 #include "tool.h"
 
 typedef struct HelpOptions {
@@ -50,13 +51,14 @@ static int run_version(Tool *tool, const void *options, int n_args, char **args)
     if (tool->json) {
         struct cJSON *j = json_object();
         json_str(j, "mien", MIEN_VERSION);
+        json_str(j, "ffmpeg", media_ffmpeg_version());
         return json_print(tool, j, STATUS_OK);
     }
-    printf("mien %s\n", MIEN_VERSION);
+    printf("mien %s, reads pictures and videos with FFmpeg %s\n", MIEN_VERSION, media_ffmpeg_version());
     return STATUS_OK;
 }
 
 const Command cmd_version = {
-    .name = "version", .group = "About", .summary = "print the version", .args = "",
+    .name = "version", .group = "About", .summary = "print the versions of mien and of the FFmpeg it uses", .args = "",
     .takes = TAKES_JSON, .max_args = 0, .run = run_version,
 };

@@ -8,11 +8,11 @@
 #include "mien/exec.h"
 #include "tool.h"
 
-extern const Command cmd_model_list, cmd_model_import;
+extern const Command cmd_model_list, cmd_model_show, cmd_model_import, cmd_model_check;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
-    &cmd_model_list, &cmd_model_import,
+    &cmd_model_list, &cmd_model_show, &cmd_model_import, &cmd_model_check,
     &cmd_help, &cmd_version,
 };
 
