@@ -99,7 +99,7 @@ int mien_gallery_move_sample(MienGallery *gallery, int64_t sample, const char *i
  * files; mien_gallery_compact finishes it later. result may be NULL. */
 typedef struct MienErasure {
     int n_samples;          /* samples deleted; 0 after a failure: nothing was deleted */
-    int n_shared;           /* of these, samples that another person has as well, byte for byte: they stay there */
+    int n_shared;           /* samples of other people that hold the same bytes (one picture enrolled twice): they stay */
     int64_t n_left;         /* places in which a piece of a template was found afterwards */
     int64_t scanned_bytes;
 } MienErasure;
