@@ -380,8 +380,9 @@ static int connect_immutable(MienGallery *g, int err)
     int has_log = stat(wal, &st) == 0 && st.st_size > 0;
     mien_free(wal);
     if (has_log)
-        return mieni_gallery_fail(g, err, "its folder may not be written, and %s-wal holds changes that are not in the file yet; "
-                                  "open it once where it may be written, or copy both files", g->path);
+        return mieni_gallery_fail(g, err == MIEN_ERR(EROFS) ? err : MIEN_ERR(EACCES), "its folder may not be written, and "
+                                  "%s-wal holds changes that are not in the file yet; open it once where it may be written, or "
+                                  "copy both files", g->path);
     return connect_as(g, 1);
 }
 
