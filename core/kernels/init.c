@@ -12,7 +12,8 @@
 #endif
 
 static const char *const level_name[] = {
-    [MIEN_CPU_AUTO] = "auto", [MIEN_CPU_C] = "c", [MIEN_CPU_AVX2] = "avx2", [MIEN_CPU_AVX512] = "avx512"
+    [MIEN_CPU_AUTO] = "auto", [MIEN_CPU_C] = "c", [MIEN_CPU_BLAS] = "blas",
+    [MIEN_CPU_AVX2] = "avx2", [MIEN_CPU_AVX512] = "avx512"
 };
 enum { N_LEVELS = MIEN_ARRAY_ELEMS(level_name) };
 
@@ -36,8 +37,10 @@ static const MienKernels c_kernels = {
 static void choose(void)
 {
     MienKernels k = c_kernels;
-    best_level = MIEN_CPU_C;
     table[MIEN_CPU_C] = k;
+    k.level = best_level = MIEN_CPU_BLAS;
+    k.gemm_max_m = k.gemm_max_n = 4; /* OpenBLAS does little for products that thin */
+    table[MIEN_CPU_BLAS] = k;
 #if ARCH_X86_64
     MienCpu machine = mieni_x86_level();
     if (machine >= MIEN_CPU_AVX2) {
@@ -92,11 +95,13 @@ int mien_cpu_parse(const char *word, MienCpu *cpu)
 int mien_cpu_explain(char *buf, size_t buf_bytes)
 {
     MienCpu used = mien_cpu_level(), unused;
+    const char *product = used == MIEN_CPU_C     ? "own reference in C"
+                          : used == MIEN_CPU_BLAS ? "OpenBLAS, serial"
+                                                  : "own kernels; OpenBLAS, serial, where it is faster";
     int known = !*env_word || !mien_cpu_parse(env_word, &unused);
     return snprintf(buf, buf_bytes, "kernels: %s\nbest of this machine and build: %s\nMIEN_CPU: %s%s\nmatrix product: %s\n",
                     mien_cpu_name(used), mien_cpu_name(best_level), *env_word ? env_word : "not set",
-                    known ? "" : " (unknown, ignored; known are auto, c, avx2, avx512)",
-                    used == MIEN_CPU_C ? "own reference in C" : "OpenBLAS, serial; own kernels for small ones");
+                    known ? "" : " (unknown, ignored; known are auto, c, blas, avx2, avx512)", product);
 }
 
 const MienKernels *mieni_kernels(MienCpu cpu)

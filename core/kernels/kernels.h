@@ -47,10 +47,10 @@ typedef struct MieniPlane {
 typedef struct MienKernels {
     MienCpu level;
 
-    /* c[m,n] = a[m,k] · b[k,n], row-major with leading dimensions in elements. */
+    /* c[m,n] = a[m,k] · b[k,n], row-major with leading dimensions in elements; k >= 1. */
     void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
                      ptrdiff_t ldc);
-    /* Products that this level does better itself than OpenBLAS: m <= gemm_max_m, or n <= gemm_max_n, or fewer than
+    /* Products that this level does better itself than OpenBLAS: m <= gemm_max_m, or n <= gemm_max_n, or at most
      * gemm_max_macs multiplications (nn/blas.c asks). Level c does all itself. */
     int gemm_max_m, gemm_max_n;
     double gemm_max_macs;
@@ -105,6 +105,11 @@ void mieni_mean_f32_c(float *y, const float *x, ptrdiff_t n_px, int c);
 /* Window positions [*k0, *k1) along one axis that fall inside [0, size) when the window starts at i0. */
 static inline void mieni_window_range(int64_t i0, int k, int dil, int size, int *k0, int *k1)
 {
+    if (i0 >= 0 && i0 + (int64_t)(k - 1) * dil < size) { /* nearly always, and without a division */
+        *k0 = 0;
+        *k1 = k;
+        return;
+    }
     int64_t lo = i0 >= 0 ? 0 : (-i0 + dil - 1) / dil;
     int64_t hi = size <= i0 ? 0 : (size - i0 + dil - 1) / dil;
     if (hi > k)

@@ -12,7 +12,7 @@ void mieni_sgemm(const MienKernels *kernels, int m, int n, int k, const float *a
                  float *c, ptrdiff_t ldc)
 {
     if (kernels->level == MIEN_CPU_C || m <= kernels->gemm_max_m || n <= kernels->gemm_max_n ||
-        (double)m * n * k < kernels->gemm_max_macs)
+        (double)m * n * k <= kernels->gemm_max_macs)
         kernels->gemm_f32(m, n, k, a, lda, b, ldb, c, ldc);
     else
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1, a, (blasint)lda, b, (blasint)ldb, 0, c,

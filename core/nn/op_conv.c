@@ -10,11 +10,11 @@
 #include "nn/nn.h"
 
 enum {
+    TILE_MACS = 2 << 20,     /* some 50 µs of one core: worth a job, and small enough to share out evenly */
     IM2COL_ELEMS = 1 << 17,  /* of unrolled windows a tile: 512 KiB, a part of a usual second-level cache */
-    DIRECT_ELEMS = 1 << 18,  /* of input and output a tile */
-    MIN_TILE_PX = 256,       /* below, repacking the weights costs more than the cache gives */
-    SPLIT_MACS = 4 << 20,    /* a single tile with more work than this is cut along the output's channels */
-    SPLIT_C = 128,
+    MIN_TILE_PX = 72,        /* below, copying the weights into place costs more than a tile saves */
+    TILE_PX_STEP = 24,       /* the heights of the products' register tiles divide it */
+    SPLIT_C = 128,           /* a picture of a single tile is cut along the output's channels */
     DW_TILE_ELEMS = 1 << 14, /* of depthwise output a tile */
 };
 
@@ -65,42 +65,49 @@ static int bind(const MieniCtx *ctx, MieniNode *node, const MienShape *in)
     return ret ? ret : mieni_bind_act(ctx, node, node->c_out);
 }
 
-/* Tiles of about want pixels, all of one size, a multiple of 16 where there are several. */
-static void cut_pixels(MieniStep *s, int64_t n_px, int64_t want)
+/* Tiles of depthwise convolution are rows. */
+static void plan_rows(MieniStep *s)
 {
+    MienShape out = s->out_shape;
+    int64_t row_elems = (int64_t)out.w * out.c, rows = row_elems < DW_TILE_ELEMS ? DW_TILE_ELEMS / row_elems : 1;
+    s->tile_px = (int)(rows < out.h ? rows : out.h);
+    s->tiles_px = (out.h + s->tile_px - 1) / s->tile_px;
+    s->work_elems = (size_t)s->node->win.kh * (size_t)s->node->win.kw * sizeof(MieniTap) / sizeof(float);
+}
+
+/* Tiles of products: pixels of about TILE_MACS, all tiles of one size; channels only where one tile would be left. */
+static void plan_product(MieniStep *s, Method method)
+{
+    MienShape out = s->out_shape;
+    int64_t k = (int64_t)s->node->win.kh * s->node->win.kw * (s->in_shape[0].c / s->node->groups);
+    int64_t n_px = (int64_t)out.h * out.w, want = TILE_MACS / (k * (out.c / s->node->groups));
+    if (method == IM2COL && want > IM2COL_ELEMS / k)
+        want = IM2COL_ELEMS / k;
+    if (want < MIN_TILE_PX)
+        want = MIN_TILE_PX;
     int64_t tiles = (n_px + want - 1) / want, tile = (n_px + tiles - 1) / tiles;
     if (tiles > 1)
-        tile = (tile + 15) / 16 * 16;
+        tile = (tile + TILE_PX_STEP - 1) / TILE_PX_STEP * TILE_PX_STEP;
     s->tile_px = (int)tile;
     s->tiles_px = (int)((n_px + tile - 1) / tile);
+    if (s->tiles_px == 1 && s->node->groups == 1 && n_px * k * out.c > TILE_MACS && out.c >= 2 * SPLIT_C) {
+        s->tile_c = SPLIT_C;
+        s->tiles_c = (out.c + SPLIT_C - 1) / SPLIT_C;
+    }
+    if (method == IM2COL)
+        s->work_elems = (size_t)s->tile_px * (size_t)k;
 }
 
 static void plan(MieniStep *s)
 {
-    const MieniNode *node = s->node;
-    MienShape in = s->in_shape[0], out = s->out_shape;
-    int64_t n_px = (int64_t)out.h * out.w;
-    int64_t k = (int64_t)node->win.kh * node->win.kw * (in.c / node->groups);
-    Method method = method_of(node, in.c);
-    s->tile_c = out.c;
+    Method method = method_of(s->node, s->in_shape[0].c);
+    s->tile_c = s->out_shape.c;
     s->tiles_c = 1;
-    if (method == DEPTHWISE) { /* tiles are rows */
-        int64_t row_elems = (int64_t)out.w * out.c, rows = row_elems < DW_TILE_ELEMS ? DW_TILE_ELEMS / row_elems : 1;
-        s->tile_px = (int)(rows < out.h ? rows : out.h);
-        s->tiles_px = (out.h + s->tile_px - 1) / s->tile_px;
-        s->work_elems = (size_t)node->win.kh * (size_t)node->win.kw * sizeof(MieniTap) / sizeof(float);
-    } else {
-        int64_t want = method == DIRECT ? DIRECT_ELEMS / (k + out.c) : IM2COL_ELEMS / k;
-        int64_t least = method == DIRECT ? MIN_TILE_PX : 64;
-        cut_pixels(s, n_px, want > least ? want : least);
-        if (method == IM2COL)
-            s->work_elems = (size_t)s->tile_px * (size_t)k;
-        else if (s->tiles_px == 1 && n_px * k * out.c > SPLIT_MACS && out.c >= 2 * SPLIT_C) {
-            s->tile_c = SPLIT_C;
-            s->tiles_c = (out.c + SPLIT_C - 1) / SPLIT_C;
-        }
-    }
-    s->n_tiles = out.n * s->tiles_px * s->tiles_c;
+    if (method == DEPTHWISE)
+        plan_rows(s);
+    else
+        plan_product(s, method);
+    s->n_tiles = s->out_shape.n * s->tiles_px * s->tiles_c;
 }
 
 /* Where tile i lies: picture, first pixel (or row) and channel. */
@@ -151,12 +158,13 @@ static void forward_im2col(const MieniStep *s, int tile0, int tile1, float *work
     MieniPlane plane = { .h = in.h, .w = in.w, .c = in.c, .n_c = c_in };
     for (int i = tile0; i < tile1; i++) {
         Tile t = tile_at(s, i, pic_px);
-        float *y = s->out + ((ptrdiff_t)t.i_pic * pic_px + t.px0) * out.c;
+        float *y = s->out + ((ptrdiff_t)t.i_pic * pic_px + t.px0) * out.c + t.c0;
+        int n_c = node->groups == 1 ? t.n_c : c_out;
         plane.x = s->in[0] + (ptrdiff_t)t.i_pic * in.h * in.w * in.c;
         for (int g = 0; g < node->groups; g++) {
             plane.c0 = g * c_in;
             s->kernels->im2col_f32(work, &plane, &node->win, out.w, t.px0, t.n_px);
-            mieni_sgemm(s->kernels, t.n_px, c_out, k, work, k, node->weight + g * c_out, out.c, y + g * c_out, out.c);
+            mieni_sgemm(s->kernels, t.n_px, n_c, k, work, k, node->weight + t.c0 + g * c_out, out.c, y + g * c_out, out.c);
         }
         finish(s, y, &t);
     }

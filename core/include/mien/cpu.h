@@ -1,8 +1,9 @@
 /* mien/cpu.h — which instruction sets the kernels use.
  *
  * Each level includes those before it. The level is chosen once a process: the best that both this build and the machine
- * offer, lowered (never raised) by the environment variable MIEN_CPU = c | avx2 | avx512 | auto. Level c is the exact mode: plain
- * C, our own reference matrix product, no fused multiply-add, so the same bits on every machine; golden tests pin it.
+ * offer, lowered (never raised) by the environment variable MIEN_CPU = c | blas | avx2 | avx512 | auto. Level c is the exact
+ * mode: plain C, our own reference matrix product, no fused multiply-add, so the same bits on every machine; golden tests
+ * pin it. Nothing chooses it unasked: a machine without AVX2 uses blas, plain C with OpenBLAS's matrix product.
  */
 #ifndef MIEN_CPU_H
 #define MIEN_CPU_H
@@ -15,7 +16,8 @@ extern "C" {
 
 typedef enum MienCpu {
     MIEN_CPU_AUTO,   /* as a parameter: what mien_cpu_level() says */
-    MIEN_CPU_C,
+    MIEN_CPU_C,      /* exact mode */
+    MIEN_CPU_BLAS,   /* any machine */
     MIEN_CPU_AVX2,   /* AVX2 and FMA */
     MIEN_CPU_AVX512, /* AVX-512 F, BW, DQ, VL */
 } MienCpu;

@@ -5,6 +5,8 @@
  *   load, store, load_mask, store_mask, set1, zero
  *   vadd, vmul, vfma(a, b, c) = a·b + c, vmax, prelu(x, slope)
  *   GEMM_ROWS_1 … _4        rows of the product's register tile, when it is 1 … 4 vectors wide
+ *   GEMM_PACK_M             rows from which copying columns of b together pays
+ *   DW_GROUP                vectors of channels that the depthwise kernel takes at a time
  *
  * Every function works on a group of v <= 4 vectors of channels (or columns), of which the last may be partial: tail lanes
  * (0: all). v, tail > 0 and the other flags are constants at each call, so that the compiler unrolls.
@@ -31,16 +33,31 @@ static int group_of(int n)
     return v == 5 || v == 6 ? 3 : v > 4 ? 4 : v;
 }
 
-/* ---- matrix product: rows × v vectors of c in registers, one pass over k */
+/* ---- matrix product
+ *
+ * rows × v vectors of c in registers, one pass over a block of k. The block's columns of b are copied together first, so that
+ * they stay in the first-level cache whatever ldb is; a sum that goes on in the next block passes through c unrounded, so
+ * its bits don't depend on the cut. After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008. */
 
-INLINE void gemm_tile(int rows, int v, int masked, MASK m, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
-                      float *c, ptrdiff_t ldc)
+enum { GEMM_K = 128, GEMM_M = 240 }; /* a block of a: 120 KB, a part of the second-level cache */
+
+typedef struct Product {
+    int m, k, more; /* more: c holds the sums of the blocks before */
+    const float *a, *b;
+    float *c;
+    ptrdiff_t lda, ldb, ldc;
+} Product;
+
+INLINE void gemm_tile(int rows, int v, int masked, MASK m, const Product *g, int i_row)
 {
+    const float *a = g->a + i_row * g->lda, *b = g->b;
+    float *c = g->c + i_row * g->ldc;
     VEC acc[14][4];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < v; j++)
-            acc[i][j] = zero();
-    for (int kk = 0; kk < k; kk++, b += ldb) {
+            acc[i][j] = g->more ? get(c + i * g->ldc + j * LANES, masked && j == v - 1, m) : zero();
+    ptrdiff_t lda = g->lda, ldb = g->ldb;
+    for (int kk = 0; kk < g->k; kk++, b += ldb) {
         VEC bv[4];
         for (int j = 0; j < v; j++)
             bv[j] = get(b + j * LANES, masked && j == v - 1, m);
@@ -52,22 +69,22 @@ INLINE void gemm_tile(int rows, int v, int masked, MASK m, int k, const float *a
     }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < v; j++)
-            put(c + i * ldc + j * LANES, acc[i][j], masked && j == v - 1, m);
+            put(c + i * g->ldc + j * LANES, acc[i][j], masked && j == v - 1, m);
 }
 
 /* All rows of one group of columns. */
-INLINE void gemm_columns(int max_rows, int v, int masked, MASK mask, int m, int k, const float *a, ptrdiff_t lda, const float *b,
-                         ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+INLINE void gemm_group(int v, int masked, MASK mask, const Product *g)
 {
+    int rows = v == 1 ? GEMM_ROWS_1 : v == 2 ? GEMM_ROWS_2 : v == 3 ? GEMM_ROWS_3 : GEMM_ROWS_4;
     int i = 0;
-    for (; i + max_rows <= m; i += max_rows)
-        gemm_tile(max_rows, v, masked, mask, k, a + i * lda, lda, b, ldb, c + i * ldc, ldc);
-    for (; max_rows > 4 && i + 4 <= m; i += 4)
-        gemm_tile(4, v, masked, mask, k, a + i * lda, lda, b, ldb, c + i * ldc, ldc);
-    for (; i + 2 <= m; i += 2)
-        gemm_tile(2, v, masked, mask, k, a + i * lda, lda, b, ldb, c + i * ldc, ldc);
-    for (; i < m; i++)
-        gemm_tile(1, v, masked, mask, k, a + i * lda, lda, b, ldb, c + i * ldc, ldc);
+    for (; i + rows <= g->m; i += rows)
+        gemm_tile(rows, v, masked, mask, g, i);
+    for (; rows > 4 && i + 4 <= g->m; i += 4)
+        gemm_tile(4, v, masked, mask, g, i);
+    for (; i + 2 <= g->m; i += 2)
+        gemm_tile(2, v, masked, mask, g, i);
+    for (; i < g->m; i++)
+        gemm_tile(1, v, masked, mask, g, i);
 }
 
 /* Calls f(v, masked, mask, …) for a group with constants in place of variables. */
@@ -91,17 +108,88 @@ INLINE void gemm_columns(int max_rows, int v, int masked, MASK mask, int m, int 
     for (int j = 0, v, tail; j < (n) && (v = group_of((n)-j), tail = (n)-j < v * LANES ? ((n)-j) % LANES : 0, 1); \
          j += v * LANES)
 
-INLINE void gemm_group(int v, int masked, MASK mask, int m, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
-                       float *c, ptrdiff_t ldc)
+INLINE void pack_group(int v, int masked, MASK mask, float *to, const float *b, ptrdiff_t ldb, int k)
 {
-    int rows = v == 1 ? GEMM_ROWS_1 : v == 2 ? GEMM_ROWS_2 : v == 3 ? GEMM_ROWS_3 : GEMM_ROWS_4;
-    gemm_columns(rows, v, masked, mask, m, k, a, lda, b, ldb, c, ldc);
+    for (int kk = 0; kk < k; kk++, to += v * LANES, b += ldb)
+        for (int j = 0; j < v; j++)
+            store(to + j * LANES, get(b + j * LANES, masked && j == v - 1, mask));
+}
+
+/* One block of a (m rows, k columns) times all columns of b. */
+static void gemm_block(const Product *block, int n, float *panel)
+{
+    int pack = block->m >= GEMM_PACK_M; /* fewer rows read b not often enough to pay for the copy */
+    EACH_GROUP(j, n, v, tail) {
+        Product g = *block;
+        g.b += j;
+        g.c += j;
+        if (pack && g.ldb != v * LANES) {
+            WITH_GROUP(v, tail, pack_group, panel, g.b, g.ldb, g.k);
+            g.b = panel;
+            g.ldb = v * LANES;
+        }
+        WITH_GROUP(v, tail, gemm_group, &g);
+    }
 }
 
 static void gemm_f32(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
 {
-    EACH_GROUP(j, n, v, tail)
-        WITH_GROUP(v, tail, gemm_group, m, k, a, lda, b + j, ldb, c + j, ldc);
+    _Alignas(64) float panel[GEMM_K * 4 * LANES];
+    for (int m0 = 0; m0 < m; m0 += GEMM_M)
+        for (int k0 = 0; k0 < k; k0 += GEMM_K) {
+            int mn = m - m0 < GEMM_M ? m - m0 : GEMM_M, kn = k - k0 < GEMM_K ? k - k0 : GEMM_K;
+            Product block = { mn, kn, k0 > 0, a + m0 * lda + k0, b + k0 * ldb, c + m0 * ldc, lda, ldb, ldc };
+            gemm_block(&block, n, panel);
+        }
+}
+
+/* ---- windows as rows of a matrix: im2col.c with copies of a few vectors in place of calls */
+
+INLINE float *copy(float *to, const float *from, ptrdiff_t n)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        store(to + i, load(from + i));
+    if (i < n) {
+        MASK m = mask_of((int)(n - i));
+        store_mask(to + i, load_mask(from + i, m), m);
+    }
+    return to + n;
+}
+
+INLINE float *clear(float *to, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        to[i] = 0;
+    return to + n;
+}
+
+static void im2col_f32(float *a, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px)
+{
+    ptrdiff_t n_c = plane->n_c, c = plane->c, step = win->dil_x * c;
+    int together = win->dil_x == 1 && n_c == c;
+    int64_t oy = px0 / out_w, ox = px0 % out_w;
+    for (int p = 0; p < n_px; p++) {
+        int64_t iy = oy * win->stride_y - win->pad_t, ix = ox * win->stride_x - win->pad_l;
+        int k0, k1;
+        mieni_window_range(ix, win->kw, win->dil_x, plane->w, &k0, &k1);
+        for (int ky = 0; ky < win->kh; ky++, iy += win->dil_y) {
+            if (iy < 0 || iy >= plane->h || k0 == k1) {
+                a = clear(a, win->kw * n_c);
+                continue;
+            }
+            const float *x = plane->x + (iy * plane->w + ix + (int64_t)k0 * win->dil_x) * c + plane->c0;
+            a = clear(a, k0 * n_c);
+            if (together)
+                a = copy(a, x, (k1 - k0) * n_c);
+            else
+                for (int kx = k0; kx < k1; kx++, x += step)
+                    a = copy(a, x, n_c);
+            a = clear(a, (win->kw - k1) * n_c);
+        }
+        if (++ox == out_w)
+            ox = 0, oy++;
+    }
 }
 
 /* ---- element-wise, a group of channels of all pixels at a time */
@@ -220,7 +308,7 @@ static void add_f32(float *y, const float *a, const float *b, float alpha, float
 INLINE void dwconv_tile(int px, int v, int masked, MASK m, float *y, const float *x, ptrdiff_t x_step, int c,
                         const MieniTap *tap, int n_taps, const float *w, const Groupwise *g, MieniActKind kind)
 {
-    VEC acc[4][4];
+    VEC acc[8][2];
     for (int p = 0; p < px; p++)
         for (int j = 0; j < v; j++)
             acc[p][j] = g->bias[j];
@@ -242,6 +330,8 @@ INLINE void dwconv_kind(int v, int masked, MASK m, MieniActKind kind, float *y, 
                         const MieniTap *tap, int n_taps, const float *w, const Groupwise *g)
 {
     int p = 0;
+    for (; v == 1 && p + 8 <= n_px; p += 8)
+        dwconv_tile(8, v, masked, m, y + (ptrdiff_t)p * c, x + p * x_step, x_step, c, tap, n_taps, w, g, kind);
     for (; p + 4 <= n_px; p += 4)
         dwconv_tile(4, v, masked, m, y + (ptrdiff_t)p * c, x + p * x_step, x_step, c, tap, n_taps, w, g, kind);
     for (; p < n_px; p++)
