@@ -281,6 +281,16 @@ void json_item_str(cJSON *array, const char *value)
         append(array, json_text(value));
 }
 
+char *json_text_of(const cJSON *value)
+{
+    return value && !json_failed ? cJSON_PrintUnformatted(value) : NULL;
+}
+
+void json_text_free(char *text)
+{
+    cJSON_free(text);
+}
+
 int json_print(const Tool *tool, cJSON *value, int status)
 {
     char *s = value && !json_failed ? cJSON_Print(value) : NULL;
@@ -289,7 +299,7 @@ int json_print(const Tool *tool, cJSON *value, int status)
     if (!s)
         return tool_error(tool, "out of memory");
     puts(s);
-    free(s);
+    cJSON_free(s);
     return finish_output(tool, status);
 }
 

@@ -153,6 +153,9 @@ void json_item_real(struct cJSON *array, double value, int decimals);
 void json_item_str(struct cJSON *array, const char *value);
 void json_move(struct cJSON *to, const char *key, struct cJSON *value); /* value belongs to `to` from now on */
 void json_free(struct cJSON *value);
+/* As text, without blanks; NULL if memory ran out. */
+char *json_text_of(const struct cJSON *value);
+void json_text_free(char *text);
 /* Prints to stdout with a newline, frees value, returns status or STATUS_ERROR. */
 int json_print(const Tool *tool, struct cJSON *value, int status);
 
