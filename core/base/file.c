@@ -105,9 +105,26 @@ static void sync_folder_of(const char *path)
     mien_free(folder);
 }
 
+/* Devices and pipes are written, not replaced by a file of that name. */
+static int write_special(const char *path, const void *data, size_t bytes, MienLog log)
+{
+    int ret = 0;
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return fail_errno(log, path, "open");
+    if (write_all(fd, data, bytes) < 0)
+        ret = fail_errno(log, path, "write");
+    if (close(fd) < 0 && !ret)
+        ret = fail_errno(log, path, "write");
+    return ret;
+}
+
 int mieni_file_write_atomic(const char *path, const void *data, size_t bytes, unsigned mode, MienLog log)
 {
     size_t len = strlen(path);
+    struct stat st;
+    if (!stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return write_special(path, data, bytes, log);
     char *tmp = mien_malloc(len + sizeof(".XXXXXX"));
     if (!tmp)
         return mien_fail(log, MIEN_ERR(ENOMEM), "%s: out of memory", path);

@@ -10,7 +10,7 @@
 int mieni_file_read(const char *path, size_t max_bytes, uint8_t **data, size_t *bytes, MienLog log);
 
 /* Writes path anew: temporary file in the same folder, fsync, rename, fsync of the folder. On failure nothing is left behind and
- * the old file stays. mode as in chmod. */
+ * the old file stays. mode as in chmod. A device or pipe is written straight. */
 int mieni_file_write_atomic(const char *path, const void *data, size_t bytes, unsigned mode, MienLog log);
 
 /* SHA-256 as 64 lower-case hex digits and a NUL. */
