@@ -113,7 +113,12 @@ kind=$(sed -n 's/^extern const \([A-Za-z]*\) ff_vf_fade;$/\1/p' "$tmp/allfilters
 for n in $filters; do
     # the list is in alphabetical order; ours goes before the first name that follows
     next=$(sed -n "s/^extern const $kind ff_vf_\\([a-z0-9_]*\\);\$/\\1/p" "$tmp/allfilters.c" | awk -v n="$n" '$0 > n { print; exit }')
-    insert "$tmp/allfilters.c" before "^extern const $kind ff_vf_${next:-fade};\$" "extern const $kind ff_vf_$n;"
+    last=$(sed -n "s/^extern const $kind ff_vf_\\([a-z0-9_]*\\);\$/\\1/p" "$tmp/allfilters.c" | tail -n 1)
+    if [ -n "$next" ]; then
+        insert "$tmp/allfilters.c" before "^extern const $kind ff_vf_$next;\$" "extern const $kind ff_vf_$n;"
+    else
+        insert "$tmp/allfilters.c" after "^extern const $kind ff_vf_$last;\$" "extern const $kind ff_vf_$n;"
+    fi
 done
 
 # ---- Makefile

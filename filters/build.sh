@@ -179,7 +179,9 @@ case ${MAKEFLAGS:-} in
 *) jobs=-j$JOBS ;;
 esac
 t=$(now)
-[ -f "$lib" ] || step MAKE "$soname (all of FFmpeg's filters: one to two minutes the first time)"
+first=
+[ -f "$tree/libavfilter/allfilters.o" ] || first=" (all of FFmpeg's filters: one to two minutes, this once)"
+[ -f "$lib" ] || step MAKE "$soname$first"
 # Failing output is shown from the first error on: FFmpeg's make goes on with other jobs after it.
 # shellcheck disable=SC2086
 if ! make -C "$tree" $jobs "libavfilter/$soname" >"$log" 2>&1; then
