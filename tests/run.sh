@@ -3,7 +3,8 @@
 #
 #   tests/run.sh [-j N] [-t SECONDS] PROGRAM...
 #
-# A program is an executable, a .sh or a .py file, run from the repository's root. What it prints is kept in
+# A program is an executable, a .sh or a .py file, run from the repository's root; a fuzz target (tests/fuzz/fuzz_X) gets
+# its corpus as argument. It finds MIEN_BUILD and MIEN_MODELS in the environment and a TMPDIR of its own. What it prints is kept in
 # build/tests/log/ and shown when it fails. Counted are: cmocka's summary lines; lines "ok …" and "not ok …"; and where
 # a program prints neither, the program itself. A program that ends with an error without having named a failed
 # test counts as one failed. The last line is "N passed, N failed"; the exit status is 0 only when nothing failed.
@@ -28,6 +29,7 @@ export MIEN_BUILD MIEN_MODELS
 if [ "${MIEN_RUN_ONE:-}" ]; then
     log=$logs/$(echo "$1" | tr / _)
     case $1 in
+    */tests/fuzz/fuzz_*) set -- "$1" "tests/fuzz/corpus/${1##*/fuzz_}" ;;
     *.sh) set -- sh "$1" ;;
     *.py) set -- python3 "$1" ;;
     esac
@@ -57,9 +59,8 @@ for p; do
         /^ok( |$)/ { p++; next }
         /^not ok( |$)/ { f++ }
         END { print p + 0, f + 0, s + 0 }' "$log" 2>/dev/null || echo 0 0 0)
-    read -r np nf ns <<-END
-	$counts
-	END
+    np=${counts%% *} ns=${counts##* } nf=${counts#* }
+    nf=${nf% *}
     note=
     [ "$rc" = 124 ] || [ "$rc" = 137 ] && note=" (stopped after $limit s)"
     [ "$rc" -gt 128 ] && [ "$rc" != 137 ] && note=" (signal $((rc - 128)))"
