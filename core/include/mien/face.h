@@ -29,6 +29,7 @@ typedef struct MienFaceQuality {
 typedef struct MienFace {
     MienBox box_px;
     float prob; /* detector's probability that this is a face, 0..1 */
+    float tilt_deg; /* in-plane turn (clockwise as seen) that the detector had to undo to find it; 0 for upright finds */
     int has_landmarks;
     MienPoint landmark_px[68]; /* the usual 68-point order */
     MienPoint point_px[5];     /* left eye, right eye (as seen in the picture), nose tip, left and right corner of the mouth */
@@ -64,7 +65,8 @@ typedef struct MienDetectParams {
     int min_face_px;   /* smallest face wanted, in the picture's own pixels (default 20) */
     float min_prob;    /* default 0.7 */
     float max_iou;     /* non-maximum suppression (default 0.3) */
-    int thorough;      /* stills: several scales, and rotated tries when nothing is found; video leaves this 0 */
+    int thorough;      /* stills: several scales, beyond the frame, and turned by ±30°; what the plain pass found stays as it
+                        * is, the others only add. Video leaves this 0 */
 } MienDetectParams;
 
 #define MIEN_DETECT_DEFAULTS { .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f }
