@@ -1,0 +1,133 @@
+/* mien identify: who is it, or nobody we know (1:K)? Every face of every picture. */
+#include <string.h>
+
+#include "faces.h"
+#include "files.h"
+
+typedef struct IdentifyOptions {
+    double threshold;
+    int top;
+} IdentifyOptions;
+
+typedef struct Identify {
+    const Tool *tool;
+    const IdentifyOptions *o;
+    MienGallery *g;
+    Faces faces;
+    double tau;
+    struct cJSON *pictures;
+    int n_unknown, n_errors;
+} Identify;
+
+#define TOP_MAX 100
+
+static void print_face(const MienFace *face, int number, const char *name, const MienCandidate *c, int n)
+{
+    printf("  face %d, %.0fx%.0f px at %.0f,%.0f: %s", number, (double)(face->box_px.x1_px - face->box_px.x0_px),
+           (double)(face->box_px.y1_px - face->box_px.y0_px), (double)face->box_px.x0_px, (double)face->box_px.y0_px,
+           name ? safe(name) : "unrecognised");
+    for (int i = 0; i < n; i++)
+        printf("%s%s %.4f%s", i ? ", " : "  (", safe(c[i].name), dist_of_cos((double)c[i].sim_cos), c[i].ignored ? " ignored" : "");
+    printf("%s\n", n > 0 ? ")" : "  (the gallery is empty)");
+}
+
+static int identify_face(Identify *s, struct cJSON *faces, const MienFace *face, int number, const float *embedding)
+{
+    MienCandidate c[TOP_MAX];
+    int n = mien_gallery_top(s->g, embedding, s->faces.dim, c, s->o->top);
+    if (n < 0)
+        return n;
+    const char *name = n > 0 && !c[0].ignored && dist_of_cos((double)c[0].sim_cos) <= s->tau ? c[0].name : NULL;
+    s->n_unknown += !name;
+    if (!s->pictures)
+        print_face(face, number, name, c, n);
+    struct cJSON *j = json_item_object(faces);
+    if (j)
+        face_json(j, face, number);
+    json_str(j, "name", name);
+    json_str(j, "status", name ? "known" : "unrecognised");
+    json_real(j, "distance", n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, 6);
+    json_real(j, "runner_up_distance", n > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN, 6);
+    struct cJSON *list = json_add_array(j, "candidates");
+    for (int i = 0; i < n; i++) {
+        struct cJSON *k = json_item_object(list);
+        json_str(k, "name", c[i].name);
+        json_int(k, "id", c[i].id);
+        json_int(k, "sample", c[i].sample);
+        json_real(k, "distance", dist_of_cos((double)c[i].sim_cos), 6);
+        json_bool(k, "ignored", c[i].ignored);
+    }
+    return 0;
+}
+
+static int take(void *priv, const Picture *p)
+{
+    Identify *s = priv;
+    struct cJSON *j = json_item_object(s->pictures);
+    json_str(j, "file", p->path);
+    if (p->err < 0) {
+        s->n_errors++;
+        json_str(j, "error", p->message);
+        tool_error(s->tool, "%s", safe(p->message));
+        return 0;
+    }
+    struct cJSON *faces = json_add_array(j, "faces");
+    if (!s->pictures)
+        printf("%s: %d face%s\n", safe(p->path), p->n_faces, p->n_faces == 1 ? "" : "s");
+    s->n_unknown += !p->n_faces;
+    for (int i = 0; i < p->n_faces; i++) {
+        int ret = identify_face(s, faces, &p->faces[i], i + 1, p->embedding + (size_t)i * (size_t)s->faces.dim);
+        if (ret < 0) {
+            s->n_errors++;
+            return 1; /* the gallery failed; it said why */
+        }
+    }
+    return 0;
+}
+
+static int run_identify(Tool *tool, const void *options, int n_args, char **args)
+{
+    Identify s = { .tool = tool, .o = options };
+    FileList files = { 0 };
+    char buf[128];
+    const char *encoder;
+    int status = STATUS_ERROR;
+    for (int i = 0; i < n_args; i++)
+        if (files_add(&files, tool, args[i]) < 0)
+            goto out;
+    if (!(s.g = gallery_open(tool, MIEN_GALLERY_READ)) || gallery_encoder(tool, s.g, buf, sizeof(buf), &encoder) < 0 ||
+        faces_open(&s.faces, tool, encoder, 1, files.n) < 0 || gallery_fits(tool, s.g, &s.faces) < 0)
+        goto out;
+    s.tau = s.o->threshold > 0 ? s.o->threshold : dist_of_cos((double)mien_face_encoder_identify_sim_cos(s.faces.engine[0]));
+    struct cJSON *root = tool->json ? json_object() : NULL;
+    json_str(root, "gallery", mien_gallery_path(s.g));
+    json_str(root, "encoder", mien_face_encoder_name(s.faces.engine[0]));
+    json_real(root, "threshold", s.tau, 6);
+    s.pictures = json_add_array(root, "pictures");
+    int ret = pictures_each(&s.faces, tool, &files, 1, take, &s);
+    status = ret || s.n_errors || interrupted() ? STATUS_ERROR : s.n_unknown ? STATUS_NO : STATUS_OK;
+    if (root)
+        status = json_print(tool, root, status);
+out:
+    files_free(&files);
+    faces_close(&s.faces);
+    mien_gallery_close(&s.g);
+    return status;
+}
+
+static const Option identify_options[] = {
+    OPT_REAL_ROW(IdentifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the encoder's own for galleries",
+                 "largest distance at which the nearest person's name is given"),
+    OPT_INT_ROW(IdentifyOptions, top, "top", 'k', 2, 1, TOP_MAX, NULL, NULL, "how many of the nearest people are listed"),
+    { .name = NULL },
+};
+
+const Command cmd_identify = {
+    .name = "identify", .group = "Questions", .summary = "who is this (1:K)?", .args = "PICTURE...",
+    .text = "For every face of every picture (folders are searched): the name, or unrecognised, then the nearest people with their distances. "
+            "People who are ignored or have expired are never named. For videos use ffmpeg's filter facetag.\n"
+            "$ mien identify party.jpg --gallery family.db",
+    .statuses = "0 every picture has a face and every face has a name; 1 somebody was not recognised or a picture has no face; 2 error.",
+    .options = identify_options, .options_bytes = sizeof(IdentifyOptions), .takes = TAKES_GALLERY | TAKES_FACES | TAKES_JSON,
+    .min_args = 1, .max_args = -1, .run = run_identify,
+};

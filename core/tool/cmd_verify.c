@@ -1,0 +1,142 @@
+/* mien verify: are two faces the same person's, or is a face the person it is claimed to be (1:1)? */
+#include <string.h>
+
+#include "faces.h"
+
+typedef struct VerifyOptions {
+    const char *claim;
+    int face, face_a, largest;
+    double threshold;
+} VerifyOptions;
+
+/* Reads a picture and chooses its face; the chosen index, or -1 after a message. */
+static int read_one(const Tool *tool, Faces *f, const char *path, int face, int largest, Picture *p)
+{
+    picture_read(f, 0, path, 1, p);
+    if (p->err < 0) {
+        tool_error(tool, "%s", safe(p->message));
+        return -1;
+    }
+    int i = face_choose(p, face, largest);
+    if (i < 0)
+        face_refusal(tool, p, i, face);
+    if (i == MIEN_E_AMBIGUOUS)
+        fprintf(stderr, "  Choose by --face N (--face-a N for the first of two pictures), or --largest.\n");
+    return i < 0 ? -1 : i;
+}
+
+static void picture_json(struct cJSON *j, const char *key, const Picture *p, int i)
+{
+    struct cJSON *o = json_add_object(j, key);
+    json_str(o, "file", p->path);
+    if (o)
+        face_json(o, &p->faces[i], i + 1);
+}
+
+/* The answer and its numbers. */
+static int answer(const Tool *tool, struct cJSON *j, double distance, double tau)
+{
+    int match = distance <= tau;
+    json_real(j, "distance", distance, 6);
+    json_real(j, "threshold", tau, 6);
+    json_real(j, "similarity", cos_of_dist(distance), 6);
+    json_bool(j, "match", match);
+    if (j)
+        return json_print(tool, j, match ? STATUS_OK : STATUS_NO);
+    printf("%s: distance %.4f, threshold %.4f\n", match ? "match" : "no match", distance, tau);
+    return match ? STATUS_OK : STATUS_NO;
+}
+
+static double threshold_of(const VerifyOptions *o, const Faces *f)
+{
+    return o->threshold > 0 ? o->threshold : dist_of_cos((double)mien_face_encoder_verify_sim_cos(f->engine[0]));
+}
+
+static int verify_pictures(const Tool *tool, const VerifyOptions *o, char **args)
+{
+    Faces f;
+    Picture a = { 0 }, b = { 0 };
+    int status = STATUS_ERROR, i, k;
+    if (faces_open(&f, tool, NULL, 1, 1) < 0)
+        return STATUS_ERROR;
+    if ((i = read_one(tool, &f, args[0], o->face_a, o->largest, &a)) >= 0 && (k = read_one(tool, &f, args[1], o->face, o->largest, &b)) >= 0) {
+        struct cJSON *j = tool->json ? json_object() : NULL;
+        picture_json(j, "a", &a, i);
+        picture_json(j, "b", &b, k);
+        json_str(j, "encoder", mien_face_encoder_name(f.engine[0]));
+        float sim = mien_sim_cos(a.embedding + (size_t)i * (size_t)f.dim, b.embedding + (size_t)k * (size_t)f.dim, f.dim);
+        status = answer(tool, j, dist_of_cos((double)sim), threshold_of(o, &f));
+    }
+    picture_free(&a);
+    picture_free(&b);
+    faces_close(&f);
+    return status;
+}
+
+static int verify_claim(const Tool *tool, const VerifyOptions *o, const char *path)
+{
+    Faces f = { 0 };
+    Picture p = { 0 };
+    MienPerson person;
+    MienMatch match;
+    char buf[128];
+    const char *encoder;
+    int status = STATUS_ERROR, i;
+    MienGallery *g = gallery_open(tool, MIEN_GALLERY_READ);
+    if (!g || person_need(tool, g, o->claim, &person) < 0 || gallery_encoder(tool, g, buf, sizeof(buf), &encoder) < 0 ||
+        faces_open(&f, tool, encoder, 1, 1) < 0 || gallery_fits(tool, g, &f) < 0)
+        goto out;
+    if (person.expired || !person.n_samples) {
+        tool_error(tool, "'%s' cannot be verified: %s", safe(o->claim), person.expired ? "the entry has expired" : "there is no sample");
+        goto out;
+    }
+    if ((i = read_one(tool, &f, path, o->face, o->largest, &p)) < 0 ||
+        mien_gallery_search(g, p.embedding + (size_t)i * (size_t)f.dim, f.dim, o->claim, &match) < 0)
+        goto out;
+    if (match.id < 0) {
+        tool_error(tool, "'%s' has no usable sample; see 'mien check'", safe(o->claim));
+        goto out;
+    }
+    struct cJSON *j = tool->json ? json_object() : NULL;
+    json_str(j, "claim", o->claim);
+    picture_json(j, "picture", &p, i);
+    json_str(j, "encoder", mien_face_encoder_name(f.engine[0]));
+    status = answer(tool, j, dist_of_cos((double)match.sim_cos), threshold_of(o, &f));
+out:
+    picture_free(&p);
+    faces_close(&f);
+    mien_gallery_close(&g);
+    return status;
+}
+
+static int run_verify(Tool *tool, const void *options, int n_args, char **args)
+{
+    const VerifyOptions *o = options;
+    if (o->claim && n_args != 1)
+        return tool_error(tool, "--claim compares one picture with the gallery; %d were given", n_args);
+    if (!o->claim && n_args != 2)
+        return tool_error(tool, "give two pictures, or --claim NAME and one");
+    if (o->claim && o->face_a)
+        return tool_error(tool, "--face-a is for two pictures; with --claim say --face");
+    return o->claim ? verify_claim(tool, o, args[0]) : verify_pictures(tool, o, args);
+}
+
+static const Option verify_options[] = {
+    OPT_TEXT_ROW(VerifyOptions, claim, "claim", 'c', "NAME", NULL, "compare with this person of the gallery; the nearest sample counts"),
+    OPT_INT_ROW(VerifyOptions, face, "face", 'f', 0, 1, FACES_MAX, NULL, "the only one", "which face of the (second) picture, from left to right"),
+    OPT_INT_ROW(VerifyOptions, face_a, "face-a", 0, 0, 1, FACES_MAX, NULL, "the only one", "which face of the first of two pictures"),
+    OPT_FLAG_ROW(VerifyOptions, largest, "largest", 'l', "of several faces take the largest"),
+    OPT_REAL_ROW(VerifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the encoder's own for 1:1", "largest distance that is a match"),
+    { .name = NULL },
+};
+
+const Command cmd_verify = {
+    .name = "verify", .group = "Questions", .summary = "are these the same person (1:1)?", .args = "PICTURE PICTURE | --claim NAME PICTURE",
+    .text = "Prints match or no match, the distance of the two faces (0 to 2) and the threshold. A picture with several faces is refused with their "
+            "numbered list unless --face or --largest says which one is meant.\n"
+            "$ mien verify passport.jpg selfie.jpg\n"
+            "$ mien verify --claim \"Ada Lovelace\" door.jpg && open-door",
+    .statuses = "0 match; 1 no match; 2 no answer: a file cannot be read, no face or several, nobody of that name.",
+    .options = verify_options, .options_bytes = sizeof(VerifyOptions), .takes = TAKES_GALLERY | TAKES_FACES | TAKES_JSON,
+    .min_args = 1, .max_args = 2, .run = run_verify,
+};
