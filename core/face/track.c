@@ -1,0 +1,86 @@
+/* track.c — constant-velocity motion of boxes, their matching cost, and scene cuts by luma difference. */
+#include "face/track.h"
+
+#include <math.h>
+#include <string.h>
+
+void mieni_motion_start(MieniMotion *m, MienBox b)
+{
+    *m = (MieniMotion){ (b.x0_px + b.x1_px) / 2, (b.y0_px + b.y1_px) / 2, b.x1_px - b.x0_px, b.y1_px - b.y0_px, 0, 0, 0, 0 };
+}
+
+void mieni_motion_predict(MieniMotion *m, float damp)
+{
+    m->vx *= damp, m->vy *= damp, m->vw *= damp, m->vh *= damp;
+    m->cx += m->vx;
+    m->cy += m->vy;
+    m->w = fmaxf(m->w + m->vw, 1);
+    m->h = fmaxf(m->h + m->vh, 1);
+}
+
+void mieni_motion_update(MieniMotion *m, MienBox b, int n_frames)
+{
+    MieniMotion seen;
+    mieni_motion_start(&seen, b);
+    /* predicted positions hold n_frames of the old speed already: the error corrects it */
+    const float gain = 0.6f / (float)(n_frames > 0 ? n_frames : 1);
+    seen.vx = m->vx + gain * (seen.cx - m->cx);
+    seen.vy = m->vy + gain * (seen.cy - m->cy);
+    seen.vw = 0.5f * (m->vw + gain * (seen.w - m->w)); /* sizes jitter more than they move */
+    seen.vh = 0.5f * (m->vh + gain * (seen.h - m->h));
+    *m = seen;
+}
+
+MienBox mieni_motion_box(const MieniMotion *m)
+{
+    return (MienBox){ m->cx - m->w / 2, m->cy - m->h / 2, m->cx + m->w / 2, m->cy + m->h / 2 };
+}
+
+float mieni_motion_cost(MienBox a, MienBox b)
+{
+    float iou = mien_box_iou(a, b);
+    if (iou >= 0.15f)
+        return 1 - iou;
+    float wa = a.x1_px - a.x0_px, ha = a.y1_px - a.y0_px, wb = b.x1_px - b.x0_px, hb = b.y1_px - b.y0_px;
+    float size = sqrtf(fmaxf(wa * ha, 0)), other = sqrtf(fmaxf(wb * hb, 0));
+    float far = hypotf((a.x0_px + a.x1_px - b.x0_px - b.x1_px) / 2, (a.y0_px + a.y1_px - b.y0_px - b.y1_px) / 2);
+    if (!(size > 0) || !(other > 0) || other > 1.6f * size || size > 1.6f * other || !(far < 0.8f * size))
+        return 2;
+    return 1 - iou + 0.1f * far / size;
+}
+
+static int luma_at(const MienImage *img, int x, int y)
+{
+    const uint8_t *p = img->data + (ptrdiff_t)y * img->stride_bytes;
+    if (img->pixel == MIEN_PIXEL_GRAY8)
+        return p[x];
+    p += 3 * x;
+    return (77 * p[0] + 150 * p[1] + 29 * p[2]) >> 8;
+}
+
+int mieni_cut(MieniCut *cut, const MienImage *img)
+{
+    enum { DOTS = 4 }; /* per side of a cell */
+    const float least = 9, beyond_usual = 3;
+    int sum = 0;
+    for (int cy = 0; cy < MIENI_CUT_H; cy++)
+        for (int cx = 0; cx < MIENI_CUT_W; cx++) {
+            int luma = 0;
+            for (int j = 0; j < DOTS; j++)
+                for (int i = 0; i < DOTS; i++) {
+                    int x = (int)((int64_t)img->w_px * (2 * (cx * DOTS + i) + 1) / (2 * MIENI_CUT_W * DOTS));
+                    int y = (int)((int64_t)img->h_px * (2 * (cy * DOTS + j) + 1) / (2 * MIENI_CUT_H * DOTS));
+                    luma += luma_at(img, x, y);
+                }
+            luma /= DOTS * DOTS;
+            uint8_t *cell = &cut->cell[cy * MIENI_CUT_W + cx];
+            sum += luma > *cell ? luma - *cell : *cell - luma;
+            *cell = (uint8_t)luma;
+        }
+    float diff = (float)sum / (MIENI_CUT_W * MIENI_CUT_H);
+    int is_cut = cut->have && diff > least && diff > beyond_usual * cut->usual + 4;
+    if (cut->have && !is_cut)
+        cut->usual += 0.15f * (diff - cut->usual);
+    cut->have = 1;
+    return is_cut;
+}

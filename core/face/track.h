@@ -1,0 +1,36 @@
+/* track.h — motion of boxes and scene cuts, without networks. */
+#ifndef MIEN_FACE_TRACK_H
+#define MIEN_FACE_TRACK_H
+
+#include "mien/image.h"
+
+/* Centre, size and their speed, in pixels and pixels per frame. */
+typedef struct MieniMotion {
+    float cx, cy, w, h;
+    float vx, vy, vw, vh;
+} MieniMotion;
+
+void mieni_motion_start(MieniMotion *m, MienBox box);
+/* One frame on, without a measurement. damp < 1 while nothing was seen, so that a lost face does not fly away. */
+void mieni_motion_predict(MieniMotion *m, float damp);
+/* A measured box, n_frames after the last one. The box is taken as it is; the speed is smoothed. */
+void mieni_motion_update(MieniMotion *m, MienBox box, int n_frames);
+MienBox mieni_motion_box(const MieniMotion *m);
+
+/* Cost of taking a detection for a track's predicted box: 0 same … 1; 2: impossible. Overlap first; faces that moved by less than
+ * their half size and kept their size may touch no more (fast motion at a large interval). */
+float mieni_motion_cost(MienBox predicted, MienBox detected);
+
+#define MIENI_CUT_W 32
+#define MIENI_CUT_H 18
+typedef struct MieniCut {
+    uint8_t cell[MIENI_CUT_W * MIENI_CUT_H]; /* luma of the last frame */
+    float usual; /* running mean of the difference between frames */
+    int have;
+} MieniCut;
+
+/* 1 if this frame begins a new scene: the mean difference of a coarse luma grid is large and far beyond what this clip's motion makes.
+ * {0} starts; the first frame is no cut. */
+int mieni_cut(MieniCut *cut, const MienImage *img);
+
+#endif
