@@ -1,0 +1,690 @@
+/* tagger.c — tracks over frames, and who they are.
+ *
+ * A frame: notice a scene cut → move the tracks on → every `interval` frames detect and match (overlap, then embedding) → encode
+ * the few tracks that need evidence → decide → tags and events. docs/internals/face.md explains the choices and has
+ * the numbers. Nothing is allocated once the sessions for the picture's size exist.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "face/assign.h"
+#include "face/face_int.h"
+#include "face/track.h"
+#include "mien/error.h"
+#include "mien/tagger.h"
+
+#define VIEWS 8                /* best views kept per track */
+#define SHOW_MISSES 2          /* detections that may miss a track while its box is still shown */
+#define LOST_FRAMES 45         /* a lost track is remembered for so long */
+#define VERIFY_FRAMES 30       /* a decided track is looked at again after so many frames */
+#define RETRY_FRAMES 10        /* undecided for long: not at every detection */
+#define ENCODE_PER_FRAME 4
+#define MIN_QUALITY 0.22f      /* views below are not evidence */
+#define CHECK_QUALITY 0.35f    /* views below cannot refute a track */
+#define CLEAR_QUALITY 0.5f
+
+typedef struct View {
+    float weight; /* quality */
+    int64_t id;   /* best person of this view alone */
+    float sim_cos;
+} View;
+
+typedef struct Track {
+    int64_t number;
+    MieniMotion motion;
+    float prob;
+    int64_t first_frame, last_frame, last_tried;
+    double first_s, last_s;
+    int n_detections, misses, seen_now;
+    int verify_now;   /* look again at the next detection */
+    int n_tried, n_refuted;
+    int n_evidence, n_views;
+    View view[VIEWS];
+    float *embedding; /* VIEWS rows, then the weighted mean of length 1 */
+    int entered;      /* its enter event is out */
+    MienStatus status, told; /* told: in the last event */
+    int64_t id, told_id;
+    char name[MIEN_NAME_MAX_BYTES + 1];
+    float sim_cos;
+} Track;
+
+struct MienTagger {
+    MienTaggerParams params;
+    char claim[MIEN_NAME_MAX_BYTES + 1];
+    float min_sim_cos, scale; /* threshold, and how much one unit of similarity counts beside the default encoder's */
+    float stranger_sim_cos;   /* what two strangers have on average */
+    int dim;
+    Track *track;             /* live and lost ones in the order in which they began */
+    int n_tracks, max_tracks;
+    float *embeddings, *fresh; /* all tracks' rows; one embedding */
+    uint8_t *row_used;         /* which block of embeddings is taken */
+    MienFace *face;
+    int *column;
+    uint8_t *taken;
+    float *cost;
+    void *work;
+    MienTag *tag;
+    MienEvent *event;
+    int n_events, max_events;
+    MieniCut cut;
+    int64_t frame, last_detect;
+    double time_s;
+    int64_t next_number;
+    int n_empty;     /* detections in a row that found nothing */
+    int search_all;  /* gallery, claim or threshold changed */
+    MienMatch match;
+    MienTaggerStats stats;
+    double search_ms;
+};
+
+/* ---- creation */
+
+void mien_tagger_destroy(MienTagger **tagger)
+{
+    MienTagger *t = tagger ? *tagger : NULL;
+    if (!t)
+        return;
+    void *const block[] = { t->track, t->embeddings, t->fresh, t->row_used, t->face, t->column, t->taken,
+                            t->cost, t->work, t->tag, t->event };
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(block); i++)
+        mien_free(block[i]);
+    mien_free(t);
+    *tagger = NULL;
+}
+
+static void take_threshold(MienTagger *t, float min_sim_cos)
+{
+    const MienFaceEngine *e = t->params.engine;
+    int verify = t->params.mode == MIEN_MODE_VERIFY;
+    t->min_sim_cos = min_sim_cos;
+    if (min_sim_cos != 0 || !t->dim)
+        return;
+    /* A video asks many times, and of everybody who walks by: stricter than one question about one picture. */
+    t->min_sim_cos = verify ? mien_face_encoder_verify_sim_cos(e) : mien_face_encoder_identify_sim_cos(e) + 0.06f * t->scale;
+}
+
+int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
+{
+    *tagger = NULL;
+    const MienTaggerParams *p = params;
+    if (!p->engine || p->interval < 1 || p->max_faces < 1 || p->max_faces > 256 || p->min_face_px < 1 ||
+        !(p->min_sim_cos >= -1 && p->min_sim_cos <= 1))
+        return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: interval, max_faces, min_face or threshold is out of range");
+    if (p->mode != MIEN_MODE_DETECT && (!p->search || !mien_face_encoder_dim(p->engine)))
+        return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: names need an encoder and a gallery");
+    MienTagger *t = mien_calloc(1, sizeof(*t));
+    if (!t)
+        return MIEN_ERR(ENOMEM);
+    t->params = *p;
+    t->params.claim = NULL;
+    t->next_number = 1;
+    /* In detect mode an encoder, if there is one, still helps to keep numbers. */
+    t->dim = mien_face_encoder_dim(p->engine);
+    t->stranger_sim_cos = t->dim && p->engine->encoder_template == MIENI_TEMPLATE_DLIB150 ? 0.8f : 0;
+    t->scale = 1 - t->stranger_sim_cos;
+    take_threshold(t, p->min_sim_cos);
+    t->max_tracks = 2 * p->max_faces;
+    t->max_events = 3 * t->max_tracks;
+    size_t n = (size_t)t->max_tracks, faces = (size_t)p->max_faces, dim = (size_t)(t->dim ? t->dim : 1);
+    t->track = mien_calloc(n, sizeof(*t->track));
+    t->embeddings = mien_calloc(n, (VIEWS + 1) * dim * sizeof(float));
+    t->fresh = mien_calloc(dim, sizeof(float));
+    t->row_used = mien_calloc(n, 1);
+    t->face = mien_calloc(faces, sizeof(*t->face));
+    t->column = mien_calloc(n, sizeof(*t->column));
+    t->taken = mien_calloc(faces, 1);
+    t->cost = mien_calloc(n * faces, sizeof(*t->cost));
+    t->work = mien_malloc(mieni_assign_work_bytes((int)(n + faces)));
+    t->tag = mien_calloc(n, sizeof(*t->tag));
+    t->event = mien_calloc((size_t)t->max_events, sizeof(*t->event));
+    int ok = t->track && t->embeddings && t->fresh && t->row_used && t->face && t->column && t->taken && t->cost && t->work &&
+             t->tag && t->event;
+    int ret = ok ? 0 : MIEN_ERR(ENOMEM);
+    if (ok && p->mode == MIEN_MODE_VERIFY)
+        ret = mien_tagger_set_claim(t, p->claim);
+    if (ret < 0) {
+        mien_tagger_destroy(&t);
+        return ret;
+    }
+    *tagger = t;
+    return 0;
+}
+
+/* ---- tags and events */
+
+static void fill_tag(const MienTagger *t, const Track *tr, MienTag *tag)
+{
+    memset(tag, 0, sizeof(*tag));
+    tag->track = tr->number;
+    tag->box_px = mieni_motion_box(&tr->motion);
+    tag->prob = tr->prob;
+    tag->status = tr->status;
+    tag->id = tr->status == MIEN_STATUS_KNOWN ? tr->id : -1;
+    if (tr->status == MIEN_STATUS_KNOWN)
+        memcpy(tag->name, tr->name, sizeof(tag->name));
+    tag->sim_cos = tr->sim_cos;
+    tag->prob_live = NAN;
+    tag->first_frame = tr->first_frame;
+    tag->n_evidence = tr->n_evidence;
+    (void)t;
+}
+
+static void clip(MienBox *b, int w_px, int h_px)
+{
+    b->x0_px = fminf(fmaxf(b->x0_px, 0), (float)w_px);
+    b->y0_px = fminf(fmaxf(b->y0_px, 0), (float)h_px);
+    b->x1_px = fminf(fmaxf(b->x1_px, 0), (float)w_px);
+    b->y1_px = fminf(fmaxf(b->y1_px, 0), (float)h_px);
+}
+
+static void say(MienTagger *t, const Track *tr, MienEventKind kind)
+{
+    if (t->n_events >= t->max_events)
+        return; /* cannot happen: three a track */
+    MienEvent *e = &t->event[t->n_events++];
+    e->kind = kind;
+    fill_tag(t, tr, &e->tag);
+    e->tag.box_px.x0_px = fmaxf(e->tag.box_px.x0_px, 0);
+    e->tag.box_px.y0_px = fmaxf(e->tag.box_px.y0_px, 0);
+    e->first_time_s = tr->first_s;
+    e->last_time_s = tr->last_s;
+    e->last_frame = tr->last_frame;
+}
+
+/* Tells enter and update where they are due. */
+static void tell(MienTagger *t, Track *tr)
+{
+    int decided = tr->status != MIEN_STATUS_UNDECIDED;
+    int due = t->params.mode == MIEN_MODE_DETECT ? tr->n_detections >= 2 : decided;
+    if (!tr->entered && due) {
+        say(t, tr, MIEN_EVENT_ENTER);
+        tr->entered = 1;
+    } else if (tr->entered && (tr->told != tr->status || (decided && tr->told_id != tr->id))) {
+        say(t, tr, MIEN_EVENT_UPDATE);
+    }
+    tr->told = tr->status;
+    tr->told_id = tr->id;
+}
+
+/* Ends a track. One that was seen in a single detection, weakly and without a decision, leaves no trace in the log. */
+static void end_track(MienTagger *t, Track *tr)
+{
+    if (!tr->entered && (tr->n_detections >= 2 || tr->prob >= 0.9f)) {
+        say(t, tr, MIEN_EVENT_ENTER);
+        tr->entered = 1;
+    }
+    if (tr->entered)
+        say(t, tr, MIEN_EVENT_LEAVE);
+    t->row_used[(size_t)(tr->embedding - t->embeddings) / ((size_t)(VIEWS + 1) * (size_t)(t->dim ? t->dim : 1))] = 0;
+    tr->number = 0;
+}
+
+static void drop_ended(MienTagger *t)
+{
+    int n = 0;
+    for (int i = 0; i < t->n_tracks; i++)
+        if (t->track[i].number)
+            t->track[n++] = t->track[i];
+    t->n_tracks = n;
+}
+
+static Track *start_track(MienTagger *t, const MienFace *face)
+{
+    if (t->n_tracks == t->max_tracks) { /* the one lost for longest makes room */
+        int old = -1;
+        for (int i = 0; i < t->n_tracks; i++)
+            if (!t->track[i].seen_now && (old < 0 || t->track[i].last_frame < t->track[old].last_frame))
+                old = i;
+        if (old < 0)
+            return NULL;
+        end_track(t, &t->track[old]);
+        drop_ended(t);
+    }
+    size_t row = 0;
+    while (t->row_used[row])
+        row++;
+    t->row_used[row] = 1;
+    Track *tr = &t->track[t->n_tracks++];
+    memset(tr, 0, sizeof(*tr));
+    tr->embedding = t->embeddings + row * (VIEWS + 1) * (size_t)(t->dim ? t->dim : 1);
+    tr->number = t->next_number++;
+    tr->first_frame = t->frame;
+    tr->first_s = t->time_s;
+    tr->last_tried = -1000000;
+    tr->id = tr->told_id = -1;
+    tr->sim_cos = NAN;
+    mieni_motion_start(&tr->motion, face->box_px);
+    t->stats.tracks++;
+    return tr;
+}
+
+/* ---- who it is */
+
+static float *mean_of(const MienTagger *t, const Track *tr)
+{
+    return tr->embedding + (size_t)VIEWS * (size_t)t->dim;
+}
+
+static int search(MienTagger *t, const float *embedding)
+{
+    double t0 = mieni_now_ms();
+    memset(&t->match, 0, sizeof(t->match));
+    t->match.id = t->match.second_id = -1;
+    int ret = t->params.search(t->params.search_priv, embedding, t->dim,
+                               t->params.mode == MIEN_MODE_VERIFY ? t->claim : NULL, &t->match);
+    t->search_ms += mieni_now_ms() - t0;
+    t->stats.searches++;
+    if (ret == MIEN_E_NOTFOUND) { /* the claimed person was forgotten meanwhile: nobody can match */
+        t->match.id = t->match.second_id = -1;
+        ret = 0;
+    }
+    return ret;
+}
+
+static void update_mean(MienTagger *t, Track *tr)
+{
+    float *mean = mean_of(t, tr);
+    double norm = 0;
+    for (int k = 0; k < t->dim; k++) {
+        float s = 0;
+        for (int i = 0; i < tr->n_views; i++)
+            s += tr->view[i].weight * tr->embedding[(size_t)i * (size_t)t->dim + (size_t)k];
+        mean[k] = s;
+        norm += (double)s * s;
+    }
+    float scale = norm > 0 ? (float)(1 / sqrt(norm)) : 0;
+    for (int k = 0; k < t->dim; k++)
+        mean[k] *= scale;
+}
+
+/* The decision from all kept views. A name needs the mean of all views above the threshold, a margin to the next person, and two
+ * views that agree (or one very clear one); it is kept a little below the threshold, so that it does not flicker. */
+static int decide(MienTagger *t, Track *tr)
+{
+    if (t->params.mode == MIEN_MODE_DETECT || !tr->n_views || tr->n_refuted)
+        return 0;
+    int ret = search(t, mean_of(t, tr));
+    if (ret < 0)
+        return ret;
+    const MienMatch *m = &t->match;
+    const float s = t->scale, least = t->min_sim_cos;
+    int was = tr->status == MIEN_STATUS_KNOWN && m->id == tr->id, n_agree = 0, n_clear = 0;
+    for (int i = 0; i < tr->n_views && m->id >= 0; i++) {
+        const View *v = &tr->view[i];
+        n_agree += v->id == m->id && v->sim_cos >= least - 0.05f * s;
+        n_clear += v->id == m->id && v->sim_cos >= least + 0.12f * s && v->weight >= CLEAR_QUALITY;
+    }
+    int ahead = m->second_id < 0 || m->sim_cos - m->second_sim_cos >= 0.05f * s;
+    int above = m->id >= 0 && m->sim_cos >= least - (was ? 0.06f * s : 0);
+    tr->sim_cos = m->id >= 0 ? m->sim_cos : NAN;
+    if (above && ahead && !m->ignored && (n_agree >= 2 || n_clear >= 1 || was)) {
+        tr->status = MIEN_STATUS_KNOWN;
+        tr->id = m->id;
+        memcpy(tr->name, m->name, sizeof(tr->name));
+        return 0;
+    }
+    int settled = tr->n_views >= (m->id < 0 ? 2 : 3);
+    if ((above && m->ignored && n_agree >= 2) || (!above && (settled || tr->status == MIEN_STATUS_UNRECOGNISED)))
+        tr->status = MIEN_STATUS_UNRECOGNISED;
+    else
+        tr->status = MIEN_STATUS_UNDECIDED;
+    tr->id = -1;
+    return 0;
+}
+
+/* Keeps t->fresh as a view: in a free place, else in that of the weakest. */
+static int add_view(MienTagger *t, Track *tr, float weight)
+{
+    int at = tr->n_views;
+    if (at == VIEWS) {
+        at = 0;
+        for (int i = 1; i < VIEWS; i++)
+            if (tr->view[i].weight < tr->view[at].weight)
+                at = i;
+    } else {
+        tr->n_views++;
+    }
+    tr->n_evidence++;
+    memcpy(tr->embedding + (size_t)at * (size_t)t->dim, t->fresh, (size_t)t->dim * sizeof(float));
+    tr->view[at] = (View){ weight, -1, 0 };
+    if (t->params.mode != MIEN_MODE_DETECT) {
+        int ret = search(t, t->fresh);
+        if (ret < 0)
+            return ret;
+        tr->view[at].id = t->match.id;
+        tr->view[at].sim_cos = t->match.sim_cos;
+    }
+    update_mean(t, tr);
+    return 0;
+}
+
+/* Landmarks, quality and, if that is enough, the embedding of a face into t->fresh. 1: done, 0: not good enough. */
+static int encode(MienTagger *t, const MienImage *img, MienFace *face)
+{
+    int ret = mien_face_landmarks(t->params.engine, img, face, 1);
+    if (ret >= 0)
+        ret = mien_face_quality(t->params.engine, img, face, 1);
+    if (ret < 0)
+        return ret;
+    if (!(face->quality.total >= MIN_QUALITY))
+        return 0;
+    ret = mien_face_embed(t->params.engine, img, face, 1, t->fresh);
+    t->stats.encodings++;
+    return ret < 0 ? ret : 1;
+}
+
+static float sim_to_mean(const MienTagger *t, const Track *tr)
+{
+    return mien_sim_cos(mean_of(t, tr), t->fresh, t->dim);
+}
+
+/* Similarity on a scale where strangers are at 0 and the gallery's starting threshold at 1. */
+static float likeness(const MienTagger *t, float sim_cos)
+{
+    float one = mien_face_encoder_identify_sim_cos(t->params.engine) - t->stranger_sim_cos;
+    return one > 0 ? (sim_cos - t->stranger_sim_cos) / one : sim_cos;
+}
+
+/* t->fresh belongs to what the track shows now: evidence, or a hint that it shows somebody else. *split is set when that is sure. */
+static int take_evidence(MienTagger *t, Track *tr, float weight, int *split)
+{
+    tr->verify_now = 0;
+    if (tr->n_views >= 2 && likeness(t, sim_to_mean(t, tr)) < 0.55f) {
+        if (weight < CHECK_QUALITY)
+            return 0;
+        tr->n_refuted++;
+        tr->verify_now = 1;
+        *split = tr->n_refuted >= 2;
+        tr->status = MIEN_STATUS_UNDECIDED; /* no name while in doubt */
+        tr->id = -1;
+        return 0;
+    }
+    tr->n_refuted = 0;
+    int ret = add_view(t, tr, weight);
+    return ret < 0 ? ret : decide(t, tr);
+}
+
+/* Searches again with all that is known. */
+static int search_again(MienTagger *t)
+{
+    t->search_all = 0;
+    for (int i = 0; i < t->n_tracks; i++) {
+        Track *tr = &t->track[i];
+        for (int v = 0; v < tr->n_views; v++) {
+            int ret = search(t, tr->embedding + (size_t)v * (size_t)t->dim);
+            if (ret < 0)
+                return ret;
+            tr->view[v].id = t->match.id;
+            tr->view[v].sim_cos = t->match.sim_cos;
+        }
+        tr->status = MIEN_STATUS_UNDECIDED; /* without the old decision's bonus */
+        tr->id = -1;
+        int ret = decide(t, tr);
+        if (ret < 0)
+            return ret;
+        tell(t, tr);
+    }
+    return 0;
+}
+
+/* ---- matching */
+
+static void seen(MienTagger *t, Track *tr, const MienFace *face)
+{
+    int since = (int)(t->frame - tr->last_frame);
+    if (tr->n_detections) {
+        if (since > 3 * t->params.interval) { /* out of sight for a while: where it went says little about its speed */
+            mieni_motion_start(&tr->motion, face->box_px);
+            tr->verify_now = 1;
+        } else {
+            mieni_motion_update(&tr->motion, face->box_px, since);
+        }
+    }
+    tr->prob = face->prob;
+    tr->n_detections++;
+    tr->misses = 0;
+    tr->last_frame = t->frame;
+    tr->last_s = t->time_s;
+    tr->seen_now = 1;
+}
+
+static void match_by_overlap(MienTagger *t, int n_faces)
+{
+    for (int i = 0; i < t->n_tracks; i++)
+        for (int j = 0; j < n_faces; j++)
+            t->cost[i * n_faces + j] = mieni_motion_cost(mieni_motion_box(&t->track[i].motion), t->face[j].box_px) +
+                                       0.02f * (float)(t->track[i].misses < 10 ? t->track[i].misses : 10);
+    mieni_assign(t->cost, t->n_tracks, n_faces, 1.5f, t->column, t->work);
+    for (int i = 0; i < t->n_tracks; i++) {
+        int j = t->column[i];
+        if (j < 0)
+            continue;
+        Track *tr = &t->track[i];
+        /* somebody else is just as near: the name must be proved again */
+        for (int k = 0; k < t->n_tracks; k++)
+            if (k != i && mien_box_iou(mieni_motion_box(&t->track[k].motion), t->face[j].box_px) > 0.2f)
+                tr->verify_now = 1;
+        if (mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) < 0.25f)
+            tr->verify_now = 1;
+        t->taken[j] = 1;
+        seen(t, tr, &t->face[j]);
+    }
+}
+
+/* A detection nobody claims: a lost track, if the face is the same, else a new one. */
+static int place_unclaimed(MienTagger *t, const MienImage *img, MienFace *face)
+{
+    int any_lost = 0, got = 0;
+    for (int i = 0; i < t->n_tracks; i++)
+        any_lost |= !t->track[i].seen_now && t->track[i].n_views > 0;
+    if (t->dim && (any_lost || t->params.mode != MIEN_MODE_DETECT)) {
+        got = encode(t, img, face);
+        if (got < 0)
+            return got;
+    }
+    Track *best = NULL;
+    float best_like = 1.1f;
+    for (int i = 0; got && i < t->n_tracks; i++) {
+        Track *tr = &t->track[i];
+        if (tr->seen_now || !tr->n_views)
+            continue;
+        float like = likeness(t, sim_to_mean(t, tr));
+        if (like > best_like) {
+            best_like = like;
+            best = tr;
+        }
+    }
+    Track *tr = best ? best : start_track(t, face);
+    if (!tr)
+        return 0;
+    if (best)
+        mieni_motion_start(&tr->motion, face->box_px);
+    seen(t, tr, face);
+    tr->last_tried = t->frame;
+    tr->n_tried++;
+    int split = 0;
+    return got ? take_evidence(t, tr, face->quality.total, &split) : 0;
+}
+
+/* ---- evidence */
+
+/* 0: nothing to do; else urgency. */
+static int wants_encoding(const MienTagger *t, const Track *tr)
+{
+    int64_t since = t->frame - tr->last_tried;
+    if (!tr->seen_now || since == 0)
+        return 0;
+    if (tr->verify_now && tr->n_views)
+        return 1000;
+    if (t->params.mode == MIEN_MODE_DETECT) /* two views are enough to know a face again */
+        return tr->n_views < 2 && since >= RETRY_FRAMES ? 1 : 0;
+    if (tr->status == MIEN_STATUS_UNDECIDED)
+        return tr->n_tried < 12 || since >= RETRY_FRAMES ? 100 - (tr->n_tried < 50 ? tr->n_tried : 50) : 0;
+    return since >= VERIFY_FRAMES ? 10 : 0;
+}
+
+static int gather_evidence(MienTagger *t, const MienImage *img)
+{
+    for (int done = 0; done < ENCODE_PER_FRAME; done++) {
+        int best = -1, urgency = 0;
+        for (int i = 0; i < t->n_tracks; i++) {
+            int u = wants_encoding(t, &t->track[i]);
+            if (u > urgency) {
+                urgency = u;
+                best = i;
+            }
+        }
+        if (best < 0)
+            return 0;
+        Track *tr = &t->track[best];
+        MienFace face = { .box_px = mieni_motion_box(&tr->motion), .prob = tr->prob };
+        tr->last_tried = t->frame;
+        tr->n_tried++;
+        int split = 0, got = encode(t, img, &face);
+        if (got > 0)
+            got = take_evidence(t, tr, face.quality.total, &split);
+        if (got < 0)
+            return got;
+        if (!split)
+            continue;
+        /* Two good views in a row show somebody else: this track ended when the doubt began, a new one starts. */
+        MieniMotion motion = tr->motion;
+        float prob = tr->prob;
+        end_track(t, tr);
+        drop_ended(t);
+        if (!(tr = start_track(t, &face)))
+            continue;
+        tr->motion = motion;
+        tr->prob = prob;
+        tr->n_detections = 1;
+        tr->last_frame = t->frame;
+        tr->last_s = t->time_s;
+        tr->seen_now = 1;
+        tr->last_tried = t->frame;
+        if ((got = take_evidence(t, tr, face.quality.total, &split)) < 0)
+            return got;
+    }
+    return 0;
+}
+
+/* ---- a frame */
+
+static int detect(MienTagger *t, const MienImage *img, int cut)
+{
+    static const float turn_deg[3] = { 0, 30, -30 };
+    MienDetectParams dp = MIEN_DETECT_DEFAULTS;
+    dp.min_face_px = t->params.min_face_px;
+    dp.size_px = t->params.size_px;
+    int long_px = img->w_px > img->h_px ? img->w_px : img->h_px;
+    if (dp.size_px == 0)
+        dp.size_px = long_px < 320 ? 320 : long_px > 640 ? 640 : long_px;
+    int n = mien_face_detect(t->params.engine, img, &dp, t->face, t->params.max_faces);
+    t->stats.detections++;
+    if (n == 0) { /* nothing: look in turn for faces larger than the frame and for turned ones */
+        n = mieni_face_detect_rescue(t->params.engine, img, &dp, turn_deg[t->n_empty % 3], t->face, t->params.max_faces);
+        t->n_empty++;
+    }
+    if (n < 0)
+        return n;
+    memset(t->taken, 0, (size_t)t->params.max_faces);
+    for (int i = 0; i < t->n_tracks; i++)
+        t->track[i].seen_now = 0;
+    if (!cut && t->n_tracks && n)
+        match_by_overlap(t, n);
+    for (int j = 0; j < n; j++) {
+        int ret = t->taken[j] ? 0 : place_unclaimed(t, img, &t->face[j]);
+        if (ret < 0)
+            return ret;
+    }
+    for (int i = 0; i < t->n_tracks; i++)
+        if (!t->track[i].seen_now)
+            t->track[i].misses += cut ? SHOW_MISSES + 1 : 1;
+    int ret = t->dim ? gather_evidence(t, img) : 0;
+    t->last_detect = t->frame;
+    return ret;
+}
+
+int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const MienTag **tags)
+{
+    *tags = t->tag;
+    t->n_events = 0;
+    int ret = mien_image_check(img);
+    if (ret < 0)
+        return mien_fail(t->params.log, ret, "tagger: not a picture");
+    t->time_s = time_s;
+    int cut = mieni_cut(&t->cut, img), first = t->stats.frames == 0 || t->last_detect < 0;
+    t->stats.frames++;
+    if (t->search_all && (ret = search_again(t)) < 0)
+        return ret;
+    for (int i = 0; i < t->n_tracks; i++)
+        mieni_motion_predict(&t->track[i].motion, t->track[i].misses ? 0.7f : 1);
+    if (first || cut || t->frame - t->last_detect >= t->params.interval)
+        if ((ret = detect(t, img, cut)) < 0)
+            return ret;
+    int n = 0;
+    for (int i = 0; i < t->n_tracks; i++) {
+        Track *tr = &t->track[i];
+        if (t->frame - tr->last_frame > LOST_FRAMES) {
+            end_track(t, tr);
+            continue;
+        }
+        tell(t, tr);
+        if (tr->misses > SHOW_MISSES)
+            continue;
+        fill_tag(t, tr, &t->tag[n]);
+        clip(&t->tag[n].box_px, img->w_px, img->h_px);
+        MienBox b = t->tag[n].box_px;
+        if (b.x1_px - b.x0_px >= 1 && b.y1_px - b.y0_px >= 1)
+            n++;
+    }
+    drop_ended(t);
+    t->frame++;
+    return n;
+}
+
+int mien_tagger_events(MienTagger *t, const MienEvent **events)
+{
+    *events = t->event;
+    return t->n_events;
+}
+
+int mien_tagger_flush(MienTagger *t)
+{
+    t->n_events = 0;
+    for (int i = 0; i < t->n_tracks; i++)
+        end_track(t, &t->track[i]);
+    drop_ended(t);
+    memset(&t->cut, 0, sizeof(t->cut));
+    t->last_detect = -1;
+    t->n_empty = 0;
+    return 0;
+}
+
+int mien_tagger_set_threshold(MienTagger *t, float min_sim_cos)
+{
+    if (!(min_sim_cos >= -1 && min_sim_cos <= 1))
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: threshold %g is not a cosine similarity", (double)min_sim_cos);
+    take_threshold(t, min_sim_cos);
+    t->search_all = t->params.mode != MIEN_MODE_DETECT;
+    return 0;
+}
+
+int mien_tagger_set_claim(MienTagger *t, const char *claim)
+{
+    if (!claim || !*claim || strlen(claim) > MIEN_NAME_MAX_BYTES)
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: a claim is a name of 1..%d bytes", MIEN_NAME_MAX_BYTES);
+    memmove(t->claim, claim, strlen(claim) + 1);
+    t->search_all = t->params.mode == MIEN_MODE_VERIFY;
+    return 0;
+}
+
+void mien_tagger_gallery_changed(MienTagger *t)
+{
+    t->search_all = t->params.mode != MIEN_MODE_DETECT;
+}
+
+void mien_tagger_stats(const MienTagger *t, MienTaggerStats *stats)
+{
+    *stats = t->stats;
+    stats->search_ms = t->stats.searches ? t->search_ms / (double)t->stats.searches : 0;
+}
