@@ -270,6 +270,8 @@ int mien_weights_parse(MienWeights **out, const void *data, size_t bytes, const 
     *out = w;
     return 0;
 fail:
+    if (ret == MIEN_ERR(ENOMEM))
+        mien_fail(log, ret, "%s: out of memory", name_for_log);
     mien_weights_close(&w);
     return ret;
 }
