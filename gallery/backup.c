@@ -14,7 +14,7 @@
 static int fail_copy(MienGallery *g, sqlite3 *copy, int rc, const char *path)
 {
     const char *cause = copy ? sqlite3_errmsg(copy) : sqlite3_errstr(rc);
-    int err = copy ? sqlite3_system_errno(copy) : 0;
+    int err = copy ? sqlite3_system_errno(copy) : 0; /* may be left over from another call: only what fits counts */
     switch (rc & 0xff) {
     case SQLITE_FULL:
         return mieni_gallery_fail(g, MIEN_ERR(ENOSPC), "cannot be copied to %s: no space left on the device", path);
@@ -28,7 +28,9 @@ static int fail_copy(MienGallery *g, sqlite3 *copy, int rc, const char *path)
         return mieni_gallery_fail(g, MIEN_E_CORRUPT, "cannot be copied to %s: the gallery is damaged (%s); see `mien check`", path,
                                   cause);
     }
-    return mieni_gallery_fail(g, MIEN_ERR(err > 0 ? err : EIO), "cannot be copied to %s: %s", path, cause);
+    if (err != ENOSPC && err != EDQUOT && err != EROFS && err != EACCES)
+        err = EIO;
+    return mieni_gallery_fail(g, MIEN_ERR(err), "cannot be copied to %s: %s", path, cause);
 }
 
 /* In one go where possible; under a rollback journal a writer may make it wait. */

@@ -32,15 +32,10 @@ static int readonly_code(const MienGallery *g)
     return access(g->abs_path, W_OK) < 0 && errno == EACCES ? MIEN_ERR(EACCES) : MIEN_ERR(EROFS);
 }
 
-static int system_code(MienGallery *g, int fallback)
-{
-    int err = g->db ? sqlite3_system_errno(g->db) : 0;
-    return MIEN_ERR(err > 0 ? err : fallback);
-}
-
 int mieni_db_fail(MienGallery *g, int rc, const char *what)
 {
     const char *cause = g->db ? sqlite3_errmsg(g->db) : sqlite3_errstr(rc);
+    int err;
     switch (rc) {
     case SQLITE_IOERR_NOMEM:
         rc = SQLITE_NOMEM;
@@ -70,10 +65,14 @@ int mieni_db_fail(MienGallery *g, int rc, const char *what)
     case SQLITE_NOMEM:
         return mieni_gallery_fail(g, MIEN_ERR(ENOMEM), "cannot %s: out of memory", what);
     case SQLITE_CANTOPEN:
-        return mieni_gallery_fail(g, system_code(g, EACCES), "cannot %s: %s (the folder must allow files beside the gallery)",
-                                  what, cause);
+        err = g->db ? sqlite3_system_errno(g->db) : 0;
+        return mieni_gallery_fail(g, MIEN_ERR(err > 0 ? err : EACCES), "cannot %s: %s (the folder must allow files beside the "
+                                  "gallery)", what, cause);
     case SQLITE_IOERR:
-        return mieni_gallery_fail(g, system_code(g, EIO), "cannot %s: reading or writing failed (%s)", what, cause);
+        err = g->db ? sqlite3_system_errno(g->db) : 0; /* may be left over from another call: only what fits counts */
+        if (err != ENOSPC && err != EDQUOT && err != EROFS)
+            err = EIO;
+        return mieni_gallery_fail(g, MIEN_ERR(err), "cannot %s: reading or writing failed (%s)", what, cause);
     case SQLITE_TOOBIG:
         return mieni_gallery_fail(g, MIEN_ERR(EFBIG), "cannot %s: a value is too large", what);
     case SQLITE_INTERRUPT:
