@@ -92,16 +92,22 @@ int mien_cpu_parse(const char *word, MienCpu *cpu)
     return MIEN_ERR(EINVAL);
 }
 
+const char *mieni_cpu_unknown_word(void)
+{
+    MienCpu unused;
+    pthread_once(&once, choose);
+    return *env_word && mien_cpu_parse(env_word, &unused) < 0 ? env_word : NULL;
+}
+
 int mien_cpu_explain(char *buf, size_t buf_bytes)
 {
-    MienCpu used = mien_cpu_level(), unused;
+    MienCpu used = mien_cpu_level();
     const char *product = used == MIEN_CPU_C     ? "own reference in C"
                           : used == MIEN_CPU_BLAS ? "OpenBLAS, serial"
                                                   : "own kernels; OpenBLAS, serial, where it is faster";
-    int known = !*env_word || !mien_cpu_parse(env_word, &unused);
     return snprintf(buf, buf_bytes, "kernels: %s\nbest of this machine and build: %s\nMIEN_CPU: %s%s\nmatrix product: %s\n",
                     mien_cpu_name(used), mien_cpu_name(best_level), *env_word ? env_word : "not set",
-                    known ? "" : " (unknown, ignored; known are auto, c, blas, avx2, avx512)", product);
+                    mieni_cpu_unknown_word() ? " (unknown, ignored; known are auto, c, blas, avx2, avx512)" : "", product);
 }
 
 const MienKernels *mieni_kernels(MienCpu cpu)

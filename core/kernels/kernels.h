@@ -82,6 +82,8 @@ typedef struct MienKernels {
 
 /* The table of a level, lowered to what this machine can run; MIEN_CPU_AUTO: mien_cpu_level(). Threads: any. */
 const MienKernels *mieni_kernels(MienCpu cpu);
+/* What stands in MIEN_CPU, if it is no level's name; else NULL. */
+const char *mieni_cpu_unknown_word(void);
 
 /* The C versions, by file; later levels fall back on them. gemm.c, act.c, dwconv.c, im2col.c, pool.c. */
 void mieni_gemm_f32_c(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,

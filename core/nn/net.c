@@ -237,6 +237,9 @@ int mien_net_create(MienNet **out, MienModel *model, const MienNetParams *params
     set_pointers(net, &plan, n_roots);
     free_plan(&plan);
     memset(net->act[0], 0, mien_shape_elems(net->shape[0]) * sizeof(float));
+    if (mieni_cpu_unknown_word())
+        mien_log(net->log, MIEN_LOG_WARN, "MIEN_CPU=%s is unknown and ignored; known are auto, c, blas, avx2, avx512",
+                 mieni_cpu_unknown_word());
     if (mieni_blas_threads())
         mien_log(net->log, MIEN_LOG_WARN,
                  "the OpenBLAS of this process runs threads of its own; set OPENBLAS_NUM_THREADS=1 for speed");

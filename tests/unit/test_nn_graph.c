@@ -273,6 +273,26 @@ static void free_sizes(void **state)
     nn_free(&b);
 }
 
+/* main sets MIEN_CPU to a word that is no level. */
+static void unknown_cpu_level(void **state)
+{
+    (void)state;
+    NnBuild b;
+    MienModel *model;
+    MienNet *net;
+    MienNetParams p = MIEN_NET_DEFAULTS;
+    p.log = keep;
+    conv_model(&b);
+    assert_int_equal(nn_model(&b, &model, keep), 0);
+    last_line[0] = '\0';
+    assert_int_equal(mien_net_create(&net, model, &p), 0);
+    assert_non_null(strstr(last_line, "MIEN_CPU=sse9 is unknown"));
+    assert_int_equal(mien_cpu_level(), mien_cpu_best());
+    mien_net_destroy(&net);
+    mien_model_unref(&model);
+    nn_free(&b);
+}
+
 static void limits_of_the_graph(void **state)
 {
     (void)state;
@@ -312,9 +332,11 @@ static void limits_of_the_graph(void **state)
 
 int main(void)
 {
+    setenv("MIEN_CPU", "sse9", 1); /* read at the first use */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_bad_graphs), cmocka_unit_test(checks_weights_by_name), cmocka_unit_test(checks_metadata),
         cmocka_unit_test(free_sizes),         cmocka_unit_test(limits_of_the_graph),
+        cmocka_unit_test(unknown_cpu_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
