@@ -997,8 +997,12 @@ static int op_concat(Import *im)
             return ret;
         if (y->layout != x->layout)
             return unsupported(im, "activations with their axes in different orders");
-        if (i == MIENI_BUILD_MAX_INPUTS)
-            return unsupported(im, "more than 8 inputs");
+        if (n.n_in == MIENI_BUILD_MAX_INPUTS) { /* what there is so far becomes the first of the next */
+            MieniBuildNode so_far = n;
+            n = (MieniBuildNode){ .op = MIENI_CONCAT, .n_in = 1 };
+            if ((n.in[0] = mieni_build_add(&im->build, &so_far)) < 0)
+                return n.in[0];
+        }
         n.in[n.n_in++] = y->act;
     }
     int last = x->layout == NHWC ? 3 : 2;
@@ -1187,9 +1191,13 @@ static int lower_node(Import *im)
 {
     const MieniOnnxNode *n = im->node;
     char name[96], op[64];
+    int out = n->n_out ? im->file.ref[n->out] : -1;
 
-    snprintf(im->build.where, sizeof(im->build.where), "node \"%s\" (%s)", mieni_slice_text(n->name, name, sizeof(name)),
-             mieni_slice_text(n->op, op, sizeof(op)));
+    if (n->name.len || out < 0)
+        mieni_slice_text(n->name, name, sizeof(name));
+    else
+        value_name(im, out, name, sizeof(name)); /* names are optional; what it makes tells it as well */
+    snprintf(im->build.where, sizeof(im->build.where), "node \"%s\" (%s)", name, mieni_slice_text(n->op, op, sizeof(op)));
     for (int i = 0; i < n->n_in; i++) {
         int v = im->file.ref[n->in + i];
         if (v >= 0 && im->val[v].kind == UNSET)

@@ -282,6 +282,21 @@ static void rows_behind_a_picture_are_reordered(void **state)
     mien_weights_close(&out);
 }
 
+/* The format allows eight inputs a node; ONNX sets no limit. */
+static void long_concats_become_several(void **state)
+{
+    (void)state;
+    Buf g = { .n = 0 }, file;
+    MienWeights *out;
+
+    add_node(&g, "Concat", "x x x x x x x x x x", "y", "axis=1");
+    finish(&file, &g, 11);
+    assert_int_equal(import(&file, &features, &out), 0);
+    assert_non_null(strstr(mien_weights_meta(out, "mien.graph"),
+                           "{\"op\":\"concat\",\"name\":\"concat_2\",\"in\":[\"concat_1\",\"x\",\"x\"],\"out\":\"y\"}"));
+    mien_weights_close(&out);
+}
+
 static void encoder_file(Buf *file)
 {
     float w[6] = { 1, 2, 3, 4, 5, 6 };
@@ -707,6 +722,7 @@ int main(void)
         cmocka_unit_test(batch_norm_and_activation_go_into_the_convolution),
         cmocka_unit_test(what_is_read_twice_stays),
         cmocka_unit_test(rows_behind_a_picture_are_reordered),
+        cmocka_unit_test(long_concats_become_several),
         cmocka_unit_test(projection_goes_into_the_last_layer),
         cmocka_unit_test(damaged_files),
         cmocka_unit_test(wrong_networks),
