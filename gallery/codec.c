@@ -11,6 +11,7 @@
 #include "mien/weights.h"
 
 #define FORMAT "1"
+#define FORMAT_NUMBER 1
 #define KIND "gallery"
 #define SOURCE_BYTES 32
 #define MAX_JSON_FILE_BYTES ((size_t)64 << 20) /* about 25,000 templates; more go through safetensors */
@@ -454,7 +455,7 @@ static int read_json(MieniRoster *r, const cJSON *json, const char *file, MienLo
     const cJSON *samples = cJSON_GetObjectItemCaseSensitive(json, "samples");
     if (get_text(json, "mien", 1, kind, sizeof(kind)) < 0 || strcmp(kind, KIND))
         return mien_fail(log, MIEN_E_FORMAT, "%s: is no exported gallery", file);
-    if (!cJSON_IsNumber(format) || format->valuedouble != atoi(FORMAT))
+    if (!cJSON_IsNumber(format) || format->valuedouble != FORMAT_NUMBER)
         return mien_fail(log, MIEN_E_VERSION, "%s: was exported by another version of mien (this one knows format %s)", file, FORMAT);
     if (get_text(encoder, "hash", 1, hash, sizeof(hash)) < 0 || get_text(encoder, "name", 1, name, sizeof(name)) < 0 ||
         !cJSON_IsNumber(dim) || !(dim->valuedouble >= 0 && dim->valuedouble <= MIENI_DIM_MAX) ||

@@ -131,7 +131,7 @@ static int compact(MienGallery *g)
     int emptied = mieni_db_checkpoint(g); /* in any case: as little as possible stays */
     if (ret >= 0 && emptied == MIEN_E_BUSY)
         ret = mieni_gallery_fail(g, MIEN_E_BUSY, "another process reads an old state of the gallery: what was deleted is still in "
-                                 "%s-wal until that ends and the gallery is compacted", g->path);
+                                 "%s-wal; when that has ended, `mien compact` takes it away", g->path);
     return ret < 0 ? ret : emptied;
 }
 
