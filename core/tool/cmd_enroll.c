@@ -172,6 +172,9 @@ static void take_faces(Enroll *e, const Picture *p)
     } else if (good_enough(e->o, &p->faces[i], why, sizeof(why)) < 0) {
         refuse(e, p->path, why);
     } else {
+        if (p->n_faces > 1 && !e->o->face)
+            tool_warn(e->tool, "%s: face %d of %d is taken; the others are %s", safe(p->path), i + 1, p->n_faces,
+                      e->o->largest ? "smaller" : "doubtful or much smaller");
         store(e, p->path, &p->faces[i], i + 1, p->embedding + (size_t)i * (size_t)e->faces.dim, p->sha256, -1);
     }
     if (e->o->show && !e->shown && p->n_faces) {
@@ -261,17 +264,18 @@ static int look_at_frame(Enroll *e, const MienImage *img, double time_s, Views *
     if (n < 0)
         return n;
     v->n_looked++;
-    if (n != 1) {
+    int i = face_only(faces, n);
+    if (i < 0) {
         v->n_none += !n;
-        v->n_several += n > 1;
+        v->n_several += n > 0;
         return 0;
     }
-    if (good_enough(e->o, faces, v->poor, sizeof(v->poor)) < 0) {
+    if (good_enough(e->o, &faces[i], v->poor, sizeof(v->poor)) < 0) {
         v->n_poor++;
         return 0;
     }
-    view.face = faces[0];
-    int ret = mien_face_embed(engine, img, faces, 1, view.embedding);
+    view.face = faces[i];
+    int ret = mien_face_embed(engine, img, &faces[i], 1, view.embedding);
     if (ret >= 0)
         keep_view(v, &view);
     return ret;
@@ -458,7 +462,7 @@ static int run_enroll(Tool *tool, const void *options, int n_args, char **args)
 }
 
 static const Option enroll_options[] = {
-    OPT_INT_ROW(EnrollOptions, face, "face", 'f', 0, 1, FACES_MAX, NULL, "the only one", "which face of the picture, from left to right"),
+    OPT_INT_ROW(EnrollOptions, face, "face", 'f', 0, 1, FACES_MAX, NULL, "the only one", "which face of the picture, numbered from left to right"),
     OPT_FLAG_ROW(EnrollOptions, largest, "largest", 'l', "of several faces take the largest"),
     OPT_FLAG_ROW(EnrollOptions, force, "force", 0, "also take faces that are too small or too blurred"),
     OPT_INT_ROW(EnrollOptions, min_face, "min-face", 0, 40, 1, 10000, "px", NULL, "smallest face taken: the longer side of its box"),
@@ -478,7 +482,8 @@ const Command cmd_enroll = {
     .text = "FILE is a picture, a folder of pictures (with the folders in it), or a video in which one person is alone. One picture is enough. "
             "Only the template, 128 numbers, is stored, never the picture. The gallery is made if there is none; it belongs to one encoder.\n"
             "A picture is refused, with the reason and the numbers, when it shows no face, several faces (they are listed by number: choose "
-            "by --face), or a face that is too small or too blurred. The same file twice is stored once. Doubts (it looks like somebody else in the "
+            "by --face), or a face that is too small or too blurred. Beside a clear face, others count when they are clear too and have at "
+            "least a quarter of its area. The same file twice is stored once. Doubts (it looks like somebody else in the "
             "gallery, or unlike the person's other pictures) are told and the picture is stored.\n"
             "$ mien enroll \"Ada Lovelace\" ada.jpg\n"
             "$ mien enroll Grace team.jpg --face 2\n"

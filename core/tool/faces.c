@@ -157,28 +157,51 @@ static float area(const MienFace *f)
     return (f->box_px.x1_px - f->box_px.x0_px) * (f->box_px.y1_px - f->box_px.y0_px);
 }
 
+static int largest_of(const MienFace *faces, int n)
+{
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (area(&faces[i]) > area(&faces[best]))
+            best = i;
+    return best;
+}
+
+/* Would somebody looking at the picture count this as a face? On stills the detector also reports patterns, mostly with less
+ * certainty or with landmarks that make no face (quality near 0). */
+static int is_clear(const MienFace *f)
+{
+    return f->prob >= 0.98f && f->quality.total >= 0.3f;
+}
+
+int face_only(const MienFace *faces, int n)
+{
+    int best = -1;
+    for (int i = 0; i < n; i++)
+        if (is_clear(&faces[i]) && (best < 0 || area(&faces[i]) > area(&faces[best])))
+            best = i;
+    if (best < 0)
+        return n == 1 ? 0 : n ? MIEN_E_AMBIGUOUS : MIEN_E_NOFACE;
+    for (int i = 0; i < n; i++)
+        if (i != best && is_clear(&faces[i]) && area(&faces[i]) >= 0.25f * area(&faces[best]))
+            return MIEN_E_AMBIGUOUS;
+    return best;
+}
+
 int face_choose(const Picture *p, int face, int largest)
 {
     if (!p->n_faces)
         return MIEN_E_NOFACE;
     if (face > 0)
         return face <= p->n_faces ? face - 1 : MIEN_E_NOTFOUND;
-    if (p->n_faces == 1)
-        return 0;
-    if (!largest)
-        return MIEN_E_AMBIGUOUS;
-    int best = 0;
-    for (int i = 1; i < p->n_faces; i++)
-        if (area(&p->faces[i]) > area(&p->faces[best]))
-            best = i;
-    return best;
+    return largest ? largest_of(p->faces, p->n_faces) : face_only(p->faces, p->n_faces);
 }
 
 void face_text(char *buf, size_t bytes, const MienFace *f, int number)
 {
-    snprintf(buf, bytes, "%d: %.0fx%.0f px at %.0f,%.0f, eyes %.0f px apart, sharpness %.0f, quality %.2f", number,
+    snprintf(buf, bytes, "%d: %.0fx%.0f px at %.0f,%.0f, eyes %.0f px apart, sharpness %.0f, quality %.2f, certainty %.3f", number,
              (double)(f->box_px.x1_px - f->box_px.x0_px), (double)(f->box_px.y1_px - f->box_px.y0_px), (double)f->box_px.x0_px,
-             (double)f->box_px.y0_px, (double)f->quality.eye_dist_px, (double)f->quality.sharpness, (double)f->quality.total);
+             (double)f->box_px.y0_px, (double)f->quality.eye_dist_px, (double)f->quality.sharpness, (double)f->quality.total,
+             (double)f->prob);
 }
 
 void face_json(struct cJSON *to, const MienFace *f, int number)

@@ -54,7 +54,12 @@ static inline double cos_of_dist(double dist_l2)
     return 1 - dist_l2 * dist_l2 / 2;
 }
 
-/* Which face of a picture is meant. face: 1.. as on the command line, 0: none named; largest: take the largest.
+/* The face that a picture is of, if there is one beyond doubt: others are uncertain (under 0.98, or quality under 0.3) or under a
+ * quarter of its area. Its index, MIEN_E_NOFACE or MIEN_E_AMBIGUOUS. */
+int face_only(const MienFace *faces, int n);
+
+/* Which face of a picture is meant. face: 1.. as on the command line, 0: none named; largest: take the
+ * largest; else the rule of face_only.
  * Returns its index, or MIEN_E_NOFACE, MIEN_E_AMBIGUOUS, MIEN_E_NOTFOUND (no face with this number). No message. */
 int face_choose(const Picture *p, int face, int largest);
 
