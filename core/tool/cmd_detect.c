@@ -52,13 +52,14 @@ static int take_detected(void *priv, const Picture *p)
         struct cJSON *k = json_item_object(faces);
         if (k)
             face_json(k, f, i + 1);
+        json_bool(k, "certain", p->sure[i]);
         points_json(k, "points_px", f->point_px, 5);
         if (s->o->landmarks)
             points_json(k, "landmarks_px", f->landmark_px, 68);
         if (s->pictures)
             continue;
         face_text(text, sizeof(text), f, i + 1);
-        printf("  %s\n", text);
+        printf("  %s%s\n", text, p->sure[i] ? "" : ", doubtful");
         for (int n = 0; s->o->landmarks && n < 68; n++)
             printf("%s%.1f,%.1f%s", n % 8 ? " " : "    ", (double)f->landmark_px[n].x_px, (double)f->landmark_px[n].y_px,
                    n % 8 == 7 || n == 67 ? "\n" : "");
@@ -102,7 +103,8 @@ static const Option detect_options[] = {
 
 const Command cmd_detect = {
     .name = "detect", .group = "Questions", .summary = "where are the faces?", .args = "PICTURE...",
-    .text = "For every face, from left to right: its number, size, place, distance between the eyes, sharpness and quality. Folders are searched.\n"
+    .text = "For every face, from left to right: its number, size, place, distance between the eyes, sharpness, quality and the "
+            "detector's certainty. Folders are searched. A face is called doubtful when the detector does not see it in the picture made small.\n"
             "$ mien detect team.jpg --show numbered.png",
     .statuses = "0 every picture has a face; 1 a picture has none; 2 error.", .options = detect_options,
     .options_bytes = sizeof(DetectOptions), .takes = TAKES_MODELS | TAKES_THREADS | TAKES_JSON, .min_args = 1, .max_args = -1,

@@ -258,13 +258,14 @@ static void keep_view(Views *v, const View *view)
 
 static int look_at_frame(Enroll *e, const MienImage *img, double time_s, Views *v, MienFace *faces)
 {
+    char sure[FACES_MAX];
     MienFaceEngine *engine = e->faces.engine[0];
     View view = { .time_s = time_s };
-    int n = mien_face_analyze(engine, img, faces, FACES_MAX);
+    int n = faces_analyse(engine, img, faces, sure);
     if (n < 0)
         return n;
     v->n_looked++;
-    int i = face_only(faces, n);
+    int i = face_only(faces, sure, n);
     if (i < 0) {
         v->n_none += !n;
         v->n_several += n > 0;
@@ -482,8 +483,8 @@ const Command cmd_enroll = {
     .text = "FILE is a picture, a folder of pictures (with the folders in it), or a video in which one person is alone. One picture is enough. "
             "Only the template, 128 numbers, is stored, never the picture. The gallery is made if there is none; it belongs to one encoder.\n"
             "A picture is refused, with the reason and the numbers, when it shows no face, several faces (they are listed by number: choose "
-            "by --face), or a face that is too small or too blurred. Beside a clear face, others count when they are clear too and have at "
-            "least a quarter of its area. The same file twice is stored once. Doubts (it looks like somebody else in the "
+            "by --face), or a face that is too small or too blurred. Beside a clear face, doubtful ones and "
+            "those under a quarter of its area do not count. The same file twice is stored once. Doubts (it looks like somebody else in the "
             "gallery, or unlike the person's other pictures) are told and the picture is stored.\n"
             "$ mien enroll \"Ada Lovelace\" ada.jpg\n"
             "$ mien enroll Grace team.jpg --face 2\n"

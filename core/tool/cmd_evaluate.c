@@ -47,16 +47,16 @@ static char *picture_path(const Evaluate *e, size_t i)
  * in which a portrait has it. */
 static int central_face(MienFaceEngine *engine, const MienImage *img, MienFace *faces, MienFace *found, char *not_found)
 {
-    MienDetectParams p = MIEN_DETECT_DEFAULTS;
-    int n = mien_face_detect(engine, img, &p, faces, FACES_MAX);
-    if (!n) {
-        p.thorough = 1;
-        n = mien_face_detect(engine, img, &p, faces, FACES_MAX);
-    }
-    if (!n) {
-        p.min_prob = 0.3f;
-        n = mien_face_detect(engine, img, &p, faces, FACES_MAX);
-    }
+    /* a portrait's face is large: the small input sees it best and takes the fewest patterns for faces */
+    static const MienDetectParams tries[] = {
+        { .size_px = 320, .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f },
+        { .size_px = 640, .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f },
+        { .thorough = 1, .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f },
+        { .thorough = 1, .min_face_px = 20, .min_prob = 0.3f, .max_iou = 0.3f },
+    };
+    int n = 0;
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(tries) && !n; i++)
+        n = mien_face_detect(engine, img, &tries[i], faces, FACES_MAX);
     if (n < 0)
         return n;
     if (n) {
@@ -187,7 +187,7 @@ static int write_distances(const Evaluate *e)
     for (size_t i = 0; i < e->list.n_pairs; i++)
         p += sprintf(p, "%s\t%s\t%d\t%.6f\n", e->list.picture[e->list.pair[i].a], e->list.picture[e->list.pair[i].b], e->pair[i].same,
                      e->pair[i].dist);
-    int ret = mieni_file_write_atomic(e->o->distances, text, (size_t)(p - text), 0666, e->tool->log);
+    int ret = mieni_file_write_atomic(e->o->distances, text, (size_t)(p - text), 0644, e->tool->log);
     mien_free(text);
     return ret;
 }
@@ -333,8 +333,8 @@ static const Option evaluate_options[] = {
 const Command cmd_evaluate_pairs = {
     .name = "evaluate pairs", .group = "Measurements", .summary = "how often is 1:1 right, on a list of pairs of pictures?",
     .args = "--pairs FILE --root DIR",
-    .text = "In a picture with several faces the one nearest the middle counts. Where no face is found, a less certain detection is "
-            "taken, and failing that the box in the middle where a portrait has its face (0.4 by 0.5 of the shorter side); such pictures are "
+    .text = "In a picture with several faces the one nearest the middle counts. The detector's input is 320 px, then 640, then all "
+            "sizes until a face is found. Where none is found, a less certain detection is taken, and failing that the box in the middle where a portrait has its face (0.4 by 0.5 of the shorter side); such pictures are "
             "counted, and no pair is left out.\n"
             "Printed are the accuracy at the best threshold of all pairs; the mean accuracy of ten folds and its standard deviation over them "
             "(consecutive blocks of the file: the threshold comes from nine, the accuracy from the tenth; of equally good thresholds the middle one); "

@@ -21,9 +21,9 @@ typedef struct Identify {
 
 #define TOP_MAX 100
 
-static void print_face(const MienFace *face, int number, const char *name, const MienCandidate *c, int n)
+static void print_face(const MienFace *face, int number, int sure, const char *name, const MienCandidate *c, int n)
 {
-    printf("  face %d, %.0fx%.0f px at %.0f,%.0f: %s", number, (double)(face->box_px.x1_px - face->box_px.x0_px),
+    printf("  %sface %d, %.0fx%.0f px at %.0f,%.0f: %s", sure ? "" : "doubtful ", number, (double)(face->box_px.x1_px - face->box_px.x0_px),
            (double)(face->box_px.y1_px - face->box_px.y0_px), (double)face->box_px.x0_px, (double)face->box_px.y0_px,
            name ? safe(name) : "unrecognised");
     for (int i = 0; i < n; i++)
@@ -31,19 +31,24 @@ static void print_face(const MienFace *face, int number, const char *name, const
     printf("%s\n", n > 0 ? ")" : "  (the gallery is empty)");
 }
 
-static int identify_face(Identify *s, struct cJSON *faces, const MienFace *face, int number, const float *embedding)
+/* counts: being unrecognised matters for the answer */
+static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int i, int counts)
 {
+    const MienFace *face = &p->faces[i];
+    const float *embedding = p->embedding + (size_t)i * (size_t)s->faces.dim;
+    int number = i + 1;
     MienCandidate c[TOP_MAX];
     int n = mien_gallery_top(s->g, embedding, s->faces.dim, c, s->o->top);
     if (n < 0)
         return n;
     const char *name = n > 0 && !c[0].ignored && dist_of_cos((double)c[0].sim_cos) <= s->tau ? c[0].name : NULL;
-    s->n_unknown += !name;
+    s->n_unknown += !name && counts;
     if (!s->pictures)
-        print_face(face, number, name, c, n);
+        print_face(face, number, p->sure[i], name, c, n);
     struct cJSON *j = json_item_object(faces);
     if (j)
         face_json(j, face, number);
+    json_bool(j, "certain", p->sure[i]);
     json_str(j, "name", name);
     json_str(j, "status", name ? "known" : "unrecognised");
     json_real(j, "distance", n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, 6);
@@ -75,8 +80,11 @@ static int take(void *priv, const Picture *p)
     if (!s->pictures)
         printf("%s: %d face%s\n", safe(p->path), p->n_faces, p->n_faces == 1 ? "" : "s");
     s->n_unknown += !p->n_faces;
+    int n_sure = 0;
+    for (int i = 0; i < p->n_faces; i++)
+        n_sure += p->sure[i];
     for (int i = 0; i < p->n_faces; i++) {
-        int ret = identify_face(s, faces, &p->faces[i], i + 1, p->embedding + (size_t)i * (size_t)s->faces.dim);
+        int ret = identify_face(s, faces, p, i, p->sure[i] || !n_sure);
         if (ret < 0) {
             s->n_errors++;
             return 1; /* the gallery failed; it said why */
@@ -125,7 +133,8 @@ static const Option identify_options[] = {
 const Command cmd_identify = {
     .name = "identify", .group = "Questions", .summary = "who is this (1:K)?", .args = "PICTURE...",
     .text = "For every face of every picture (folders are searched): the name, or unrecognised, then the nearest people with their distances. "
-            "People who are ignored or have expired are never named. For videos use ffmpeg's filter facetag.\n"
+            "People who are ignored or have expired are never named. Doubtful detections are marked and do not count for the exit status beside certain ones. "
+            "For videos use ffmpeg's filter facetag.\n"
             "$ mien identify party.jpg --gallery family.db",
     .statuses = "0 every picture has a face and every face has a name; 1 somebody was not recognised or a picture has no face; 2 error.",
     .options = identify_options, .options_bytes = sizeof(IdentifyOptions), .takes = TAKES_GALLERY | TAKES_FACES | TAKES_JSON,

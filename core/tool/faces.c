@@ -60,16 +60,43 @@ static int from_left(const void *a, const void *b)
     return x->box_px.y0_px < y->box_px.y0_px ? -1 : x->box_px.y0_px > y->box_px.y0_px;
 }
 
+/* Among many scales the detector also takes patterns for faces; what it sees at the coarsest one as well, and what has a face's
+ * landmarks, is a face beyond doubt. */
+static int find_sure(MienFaceEngine *e, const MienImage *img, const MienFace *faces, int n, char *sure)
+{
+    MienDetectParams p = MIEN_DETECT_DEFAULTS;
+    MienFace coarse[FACES_MAX];
+    p.size_px = 320;
+    int n_coarse = n ? mien_face_detect(e, img, &p, coarse, FACES_MAX) : 0;
+    for (int i = 0; i < n; i++) {
+        sure[i] = 0;
+        for (int k = 0; k < n_coarse; k++)
+            if (coarse[k].prob >= 0.9f && mien_box_iou(coarse[k].box_px, faces[i].box_px) >= 0.4f)
+                sure[i] = faces[i].quality.total >= 0.2f;
+    }
+    return n_coarse < 0 ? n_coarse : 0;
+}
+
+int faces_analyse(MienFaceEngine *e, const MienImage *img, MienFace *faces, char *sure)
+{
+    int n = mien_face_analyze(e, img, faces, FACES_MAX);
+    if (n < 0)
+        return n;
+    qsort(faces, (size_t)n, sizeof(*faces), from_left);
+    int ret = find_sure(e, img, faces, n, sure);
+    return ret < 0 ? ret : n;
+}
+
 static int analyse(Faces *f, int worker, const MienImage *img, int with_embedding, Picture *p)
 {
     MienFaceEngine *e = f->engine[worker];
     p->faces = mien_calloc(FACES_MAX, sizeof(*p->faces));
-    if (!p->faces)
+    p->sure = mien_calloc(FACES_MAX, 1);
+    if (!p->faces || !p->sure)
         return MIEN_ERR(ENOMEM);
-    int n = mien_face_analyze(e, img, p->faces, FACES_MAX);
+    int n = faces_analyse(e, img, p->faces, p->sure);
     if (n < 0)
         return n;
-    qsort(p->faces, (size_t)n, sizeof(*p->faces), from_left);
     p->n_faces = n;
     if (!with_embedding || !n)
         return 0;
@@ -97,6 +124,7 @@ void picture_read(Faces *f, int worker, const char *path, int with_embedding, Pi
 void picture_free(Picture *p)
 {
     mien_free(p->faces);
+    mien_free(p->sure);
     mien_free(p->embedding);
     *p = (Picture){ 0 };
 }
@@ -166,23 +194,16 @@ static int largest_of(const MienFace *faces, int n)
     return best;
 }
 
-/* Would somebody looking at the picture count this as a face? On stills the detector also reports patterns, mostly with less
- * certainty or with landmarks that make no face (quality near 0). */
-static int is_clear(const MienFace *f)
-{
-    return f->prob >= 0.98f && f->quality.total >= 0.3f;
-}
-
-int face_only(const MienFace *faces, int n)
+int face_only(const MienFace *faces, const char *sure, int n)
 {
     int best = -1;
     for (int i = 0; i < n; i++)
-        if (is_clear(&faces[i]) && (best < 0 || area(&faces[i]) > area(&faces[best])))
+        if (sure[i] && (best < 0 || area(&faces[i]) > area(&faces[best])))
             best = i;
     if (best < 0)
         return n == 1 ? 0 : n ? MIEN_E_AMBIGUOUS : MIEN_E_NOFACE;
     for (int i = 0; i < n; i++)
-        if (i != best && is_clear(&faces[i]) && area(&faces[i]) >= 0.25f * area(&faces[best]))
+        if (i != best && sure[i] && area(&faces[i]) >= 0.25f * area(&faces[best]))
             return MIEN_E_AMBIGUOUS;
     return best;
 }
@@ -193,7 +214,7 @@ int face_choose(const Picture *p, int face, int largest)
         return MIEN_E_NOFACE;
     if (face > 0)
         return face <= p->n_faces ? face - 1 : MIEN_E_NOTFOUND;
-    return largest ? largest_of(p->faces, p->n_faces) : face_only(p->faces, p->n_faces);
+    return largest ? largest_of(p->faces, p->n_faces) : face_only(p->faces, p->sure, p->n_faces);
 }
 
 void face_text(char *buf, size_t bytes, const MienFace *f, int number)
@@ -235,7 +256,7 @@ void face_refusal(const Tool *tool, const Picture *p, int why, int face)
         tool_error(tool, "%s: %d faces; which one? Numbered from left to right:", safe(p->path), p->n_faces);
         for (int i = 0; i < p->n_faces; i++) {
             face_text(text, sizeof(text), &p->faces[i], i + 1);
-            fprintf(stderr, "  %s\n", text);
+            fprintf(stderr, "  %s%s\n", text, p->sure[i] ? "" : ", doubtful");
         }
     }
 }

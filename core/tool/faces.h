@@ -31,6 +31,7 @@ typedef struct Picture {
     char sha256[65];
     int n_faces;
     MienFace *faces;  /* from left to right: face N of --face is faces[N - 1] */
+    char *sure;       /* per face: it is one beyond doubt */
     float *embedding; /* n_faces × dim, or NULL */
 } Picture;
 
@@ -54,9 +55,13 @@ static inline double cos_of_dist(double dist_l2)
     return 1 - dist_l2 * dist_l2 / 2;
 }
 
-/* The face that a picture is of, if there is one beyond doubt: others are uncertain (under 0.98, or quality under 0.3) or under a
- * quarter of its area. Its index, MIEN_E_NOFACE or MIEN_E_AMBIGUOUS. */
-int face_only(const MienFace *faces, int n);
+/* Everything that can be found in a picture, from left to right; sure[i] is 1 where it is a face beyond doubt (FACES_MAX of both).
+ * Returns how many, or negative. */
+int faces_analyse(MienFaceEngine *engine, const MienImage *img, MienFace *faces, char *sure);
+
+/* The face that a picture is of: the largest sure one, unless another sure one has at least a quarter of its area; without a sure
+ * one, the only one. Its index, MIEN_E_NOFACE or MIEN_E_AMBIGUOUS. */
+int face_only(const MienFace *faces, const char *sure, int n);
 
 /* Which face of a picture is meant. face: 1.. as on the command line, 0: none named; largest: take the
  * largest; else the rule of face_only.

@@ -513,7 +513,7 @@ int media_write_picture(const char *path, const MienImage *img, MienLog log)
         enum AVPixelFormat format = png ? gray ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24 : AV_PIX_FMT_YUVJ444P;
         int err = encode(codec, img, format, packet, f);
         ret = err < 0 ? mien_fail(log, err == AVERROR(ENOMEM) ? MIEN_ERR(ENOMEM) : MIEN_E_FORMAT, "%s: cannot be encoded (%s)", path, av_words)
-                      : mieni_file_write_atomic(path, packet->data, (size_t)packet->size, 0666, log);
+                      : mieni_file_write_atomic(path, packet->data, (size_t)packet->size, 0644, log);
     } else {
         mien_log(log, MIEN_LOG_ERROR, "%s: out of memory", path);
     }

@@ -123,7 +123,7 @@ int svg_write(Svg *s, const char *path, MienLog log)
 {
     put(s, "</svg>\n");
     int ret = s->failed ? mien_fail(log, MIEN_ERR(ENOMEM), "%s: out of memory", path)
-                        : mieni_file_write_atomic(path, s->text, s->bytes, 0666, log);
+                        : mieni_file_write_atomic(path, s->text, s->bytes, 0644, log);
     mien_free(s->text);
     *s = (Svg){ 0 };
     return ret;
