@@ -334,7 +334,8 @@ const Command cmd_evaluate_pairs = {
     .name = "evaluate pairs", .group = "Measurements", .summary = "how often is 1:1 right, on a list of pairs of pictures?",
     .args = "--pairs FILE --root DIR",
     .text = "In a picture with several faces the one nearest the middle counts. The detector's input is 320 px, then 640, then all "
-            "sizes until a face is found. Where none is found, a less certain detection is taken, and failing that the box in the middle where a portrait has its face (0.4 by 0.5 of the shorter side); such pictures are "
+            "sizes until a face is found. Where none is found, a less certain detection is taken, and failing that the box in the middle "
+            "where a portrait has its face (0.4 by 0.5 of the shorter side); such pictures are "
             "counted, and no pair is left out.\n"
             "Printed are the accuracy at the best threshold of all pairs; the mean accuracy of ten folds and its standard deviation over them "
             "(consecutive blocks of the file: the threshold comes from nine, the accuracy from the tenth; of equally good thresholds the middle one); "

@@ -54,13 +54,13 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
     json_real(j, "distance", n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, 6);
     json_real(j, "runner_up_distance", n > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN, 6);
     struct cJSON *list = json_add_array(j, "candidates");
-    for (int i = 0; i < n; i++) {
+    for (int m = 0; m < n; m++) {
         struct cJSON *k = json_item_object(list);
-        json_str(k, "name", c[i].name);
-        json_int(k, "id", c[i].id);
-        json_int(k, "sample", c[i].sample);
-        json_real(k, "distance", dist_of_cos((double)c[i].sim_cos), 6);
-        json_bool(k, "ignored", c[i].ignored);
+        json_str(k, "name", c[m].name);
+        json_int(k, "id", c[m].id);
+        json_int(k, "sample", c[m].sample);
+        json_real(k, "distance", dist_of_cos((double)c[m].sim_cos), 6);
+        json_bool(k, "ignored", c[m].ignored);
     }
     return 0;
 }

@@ -304,6 +304,7 @@ int gallery_fits(const Tool *tool, MienGallery *g, const Faces *f)
         return 0;
     tool_error(tool,
                "%s: this gallery belongs to the encoder %s (%.12s...), not to %s (%.12s...); templates of different encoders cannot "
-               "be compared. Use --encoder %s, or another --gallery", safe(mien_gallery_path(g)), safe(m.name), m.hash, safe(mien_face_encoder_name(f->engine[0])), hash, safe(m.name));
+               "be compared. Use --encoder %s, or another --gallery",
+               safe(mien_gallery_path(g)), safe(m.name), m.hash, safe(mien_face_encoder_name(f->engine[0])), hash, safe(m.name));
     return MIEN_E_MISMATCH;
 }
