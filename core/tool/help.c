@@ -102,9 +102,10 @@ static void option_rows(FILE *f, const Option *table, const Command *c)
         option_label(label, sizeof(label), o);
         option_facts(facts, sizeof(facts), o);
         snprintf(text, sizeof(text), "%s%s", o->help, facts);
-        fprintf(f, "  %-22s ", label);
         if (strlen(label) > 22)
-            fprintf(f, "\n%25s", "");
+            fprintf(f, "  %s\n%25s", label, "");
+        else
+            fprintf(f, "  %-22s ", label);
         wrap(f, text, strlen(text), 25, 25);
     }
 }

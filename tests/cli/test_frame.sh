@@ -65,10 +65,8 @@ for c in $("$mien" help | sed -n 's/^  \([a-z]* *[a-z]*\)  .*/\1/p' | sed 's/ *$
     t "$c --help" 0 "$mien" $c --help
     out_has "Exit status:"
     is "in the man page" grep -q "^\.SS \"mien $c " "$work/man"
-    is "in docs/mien.md" grep -q "mien $c" docs/mien.md
-    for o in $(sed -n 's/^ \{2,6\}\(-., \)\{0,1\}--\([a-z-]*\).*/\2/p' "$out"); do
-        grep -q -- "--$o" docs/mien.md || bad "docs/mien.md lacks --$o of mien $c"
-    done
+    grep -vxFf docs/mien.md "$out" >"$work/lacks"
+    is "docs/mien.md has all of its help" [ ! -s "$work/lacks" ]
 done
 t "man page in docs is what the tables say" 0 cmp docs/mien.1 "$work/man"
 if command -v man >/dev/null 2>&1; then
