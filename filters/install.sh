@@ -29,7 +29,7 @@ if [ "${1:-}" = --uninstall ]; then
     done <"$DESTDIR$list"
     rm -f "$DESTDIR$list"
     # folders of our own, when nothing else is in them
-    for d in "$share/models" "$share" "$PREFIX/include/mien"; do
+    for d in "$share/models" "$share" "$PREFIX/include/mien" "$LIBDIR/pkgconfig"; do
         rmdir "$DESTDIR$d" 2>/dev/null
     done
     refresh_ld
