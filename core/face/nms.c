@@ -26,7 +26,9 @@ static int compare(const void *pa, const void *pb)
         return sa > sb ? -1 : 1;
     if (a->box_px.y0_px != b->box_px.y0_px)
         return a->box_px.y0_px < b->box_px.y0_px ? -1 : 1;
-    return a->box_px.x0_px < b->box_px.x0_px ? -1 : a->box_px.x0_px > b->box_px.x0_px;
+    if (a->box_px.x0_px != b->box_px.x0_px)
+        return a->box_px.x0_px < b->box_px.x0_px ? -1 : 1;
+    return a->box_px.x1_px < b->box_px.x1_px ? -1 : a->box_px.x1_px > b->box_px.x1_px;
 }
 
 int mieni_nms(MieniDetection *det, int n, float max_iou, int max_keep)

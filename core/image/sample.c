@@ -30,7 +30,7 @@ static int parse_numbers(const char *s, int n, float out[3])
         out[got++] = v;
         if (*end == 0)
             break;
-        if (*end != ',')
+        if (*end != ',' || got == 3)
             return MIEN_E_FORMAT;
         s = end + 1;
     }
