@@ -126,11 +126,12 @@ int mien_gallery_backup(MienGallery *g, const char *path)
         goto out;
     }
     close(fd);
-    ret = copy_to(g, tmp, abs_path);
+    /* The line first: a copy without a trace would be worse than a trace without a copy. */
+    ret = g->flags & (MIEN_GALLERY_WRITE | MIEN_GALLERY_CREATE) ? mien_gallery_audit(g, "backup", "") : 0;
+    if (ret >= 0)
+        ret = copy_to(g, tmp, abs_path);
     if (ret < 0)
         unlink(tmp);
-    else if (g->flags & (MIEN_GALLERY_WRITE | MIEN_GALLERY_CREATE))
-        ret = mien_gallery_audit(g, "backup", "");
 out:
     mien_free(tmp);
     mien_free(abs_path);

@@ -9,6 +9,7 @@
  * SQLite's POSIX locks in the whole process (sqlite.org/howtocorrupt.html, section 2.2). */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gallery_int.h"
@@ -255,13 +256,34 @@ static void disconnect(MienGallery *g)
     g->immutable = 0;
 }
 
+int64_t mieni_now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* SQLite's own handler sleeps up to 100 ms between two looks; beside a program that writes without pause it never finds the lock
+ * free. Short sleeps of changing length do. */
+static int wait_for_lock(void *priv, int n_before)
+{
+    MienGallery *g = priv;
+    int64_t now_ms = mieni_now_ms();
+    if (n_before == 0)
+        g->busy_since_ms = now_ms;
+    if (now_ms - g->busy_since_ms >= g->busy_ms)
+        return 0;
+    usleep((useconds_t)(500 + n_before * 373 % 3000));
+    return 1;
+}
+
 /* Everything that does not touch the file yet. Untrusted file: what its schema could run is switched off. */
 static int harden(MienGallery *g)
 {
     static const int off[] = { SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
                                SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL };
     static const int on[] = { SQLITE_DBCONFIG_DEFENSIVE, SQLITE_DBCONFIG_ENABLE_FKEY };
-    int rc = sqlite3_busy_timeout(g->db, MIENI_BUSY_MS);
+    int rc = sqlite3_busy_handler(g->db, wait_for_lock, g);
     sqlite3_extended_result_codes(g->db, 1);
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(off) && rc == SQLITE_OK; i++)
         rc = sqlite3_db_config(g->db, off[i], 0, NULL);
@@ -455,6 +477,7 @@ int mien_gallery_open(MienGallery **out, const char *path, MienGalleryFlags flag
     g->flags = flags;
     g->index_stale = 1;
     g->version_seen = -1;
+    g->busy_ms = MIENI_BUSY_MS;
     if (!(g->path = mien_strdup(path)) || (ret = mieni_path_absolute(&g->abs_path, path)) < 0) {
         mien_fail(log, ret, "%s: %s", path, mien_strerror(ret));
         goto fail;
@@ -480,7 +503,7 @@ void mien_gallery_close(MienGallery **gallery)
     if (!g)
         return;
     if (g->db && may_write(g)) {
-        sqlite3_busy_timeout(g->db, 0);
+        g->busy_ms = 0;
         sqlite3_wal_checkpoint_v2(g->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL); /* tidy, not needed: may fail */
     }
     disconnect(g);

@@ -51,6 +51,8 @@ struct MienGallery {
 
     sqlite3 *db;       /* NULL after a replacement that could not be opened */
     sqlite3_stmt *data_version;
+    int busy_ms;       /* how long to wait for a lock */
+    int64_t busy_since_ms;
     int immutable;     /* read-only medium: opened without locks and log */
     struct stat st;    /* of the file that db has open */
 
@@ -89,6 +91,8 @@ int mieni_db_end(MienGallery *g, int ret);
 void mieni_db_text(sqlite3_stmt *st, int column, char *buf, size_t buf_bytes);
 /* Empties the write-ahead log into the database. MIEN_E_BUSY (not logged) if somebody reads. */
 int mieni_db_checkpoint(MienGallery *g);
+
+int64_t mieni_now_ms(void); /* monotonic */
 
 /* ---- path.c */
 int mieni_path_absolute(char **abs_path, const char *path);

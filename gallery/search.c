@@ -189,13 +189,6 @@ static int load_index(MienGallery *g)
     return 0;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static int try_refresh(MienGallery *g)
 {
     int ret = mieni_db_enter(g, 0);
@@ -213,18 +206,16 @@ static int refresh(MienGallery *g)
     int have = g->index.probe != NULL;
     if (!have)
         return try_refresh(g);
-    if (g->warned && now_ms() < g->retry_at_ms)
+    if (g->warned && mieni_now_ms() < g->retry_at_ms)
         return 0;
-    if (g->db)
-        sqlite3_busy_timeout(g->db, RETRY_BUSY_MS);
+    g->busy_ms = RETRY_BUSY_MS;
     g->quiet++;
     int ret = try_refresh(g);
     g->quiet--;
-    if (g->db)
-        sqlite3_busy_timeout(g->db, MIENI_BUSY_MS);
+    g->busy_ms = MIENI_BUSY_MS;
     if (ret < 0) {
         g->index_stale = 1;
-        g->retry_at_ms = now_ms() + 1000;
+        g->retry_at_ms = mieni_now_ms() + 1000;
         if (ret != g->warned)
             mien_log(g->log, MIEN_LOG_WARN, "%s: %s; the search goes on with the people read before", g->path, g->err_text);
     } else if (g->warned) {
@@ -237,7 +228,7 @@ static int refresh(MienGallery *g)
 int mien_gallery_changed(MienGallery *g)
 {
     g->quiet++;
-    if (!g->warned || now_ms() >= g->retry_at_ms) {
+    if (!g->warned || mieni_now_ms() >= g->retry_at_ms) {
         if (mieni_db_enter(g, 0) >= 0)
             poll_version(g); /* what fails here is told by the next search */
     }
