@@ -16,7 +16,7 @@
 #define VIEWS 8                /* best views kept per track */
 #define SHOW_MISSES 2          /* detections that may miss a track while its box is still shown */
 #define LOST_FRAMES 45         /* a lost track is remembered for so long */
-#define VERIFY_FRAMES 30       /* a decided track is looked at again after so many frames */
+#define VERIFY_FRAMES 20       /* a decided track is looked at again after so many frames */
 #define RETRY_FRAMES 10        /* undecided for long: not at every detection */
 #define ENCODE_PER_FRAME 4
 #define MIN_QUALITY 0.22f      /* views below are not evidence */
@@ -464,7 +464,7 @@ static void match_by_overlap(MienTagger *t, int n_faces)
         for (int k = 0; k < t->n_tracks; k++)
             if (k != i && mien_box_iou(mieni_motion_box(&t->track[k].motion), t->face[j].box_px) > 0.2f)
                 tr->verify_now = 1;
-        if (mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) < 0.25f)
+        if (mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) < 0.5f) /* it jumped or changed its shape */
             tr->verify_now = 1;
         t->taken[j] = 1;
         seen(t, tr, &t->face[j]);
