@@ -133,6 +133,7 @@ without configure "$tmp/configure"
 if [ $mode != remove ]; then
     deps=libmien
     (cd "$here" && [ -n "$files" ] && grep -q '#include <ass/' $files) && deps="$deps libass"
+    deps="$deps avformat swscale"
     insert "$tmp/configure" before '^  --enable-libmp3lame ' \
         '  --enable-libmien         enable face and style filters via libmien [no]'
     insert "$tmp/configure" after '^EXTERNAL_LIBRARY_LIST="$' '    libmien'

@@ -1,0 +1,201 @@
+/* lavfi_glue.c — bridges between libavfilter and libmien: log, errors, jobs, pictures.
+ *
+ * Pictures go through swscale, one context a size; frames that already are packed RGB or 8-bit gray are borrowed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lavfi_glue.h"
+#include "libavutil/imgutils.h"
+#include "libavutil/pixdesc.h"
+
+static void write_log(void *priv, MienLogLevel level, const char *fmt, va_list ap)
+{
+    static const int av_level[] = {
+        [MIEN_LOG_ERROR] = AV_LOG_ERROR, [MIEN_LOG_WARN] = AV_LOG_WARNING, [MIEN_LOG_INFO] = AV_LOG_VERBOSE,
+        [MIEN_LOG_DEBUG] = AV_LOG_DEBUG, [MIEN_LOG_TRACE] = AV_LOG_TRACE,
+    };
+    char line[2048];
+
+    /* One call a line: several threads may write. */
+    vsnprintf(line, sizeof(line), fmt, ap);
+    av_log(priv, av_level[level], "%s\n", line);
+}
+
+MienLog mieni_lavfi_log(AVFilterContext *ctx)
+{
+    int av_level = av_log_get_level();
+    MienLogLevel level = av_level >= AV_LOG_TRACE   ? MIEN_LOG_TRACE :
+                         av_level >= AV_LOG_DEBUG   ? MIEN_LOG_DEBUG :
+                         av_level >= AV_LOG_VERBOSE ? MIEN_LOG_INFO :
+                         av_level >= AV_LOG_WARNING ? MIEN_LOG_WARN : MIEN_LOG_ERROR;
+
+    return (MienLog){ .write = write_log, .priv = ctx, .level = level };
+}
+
+int mieni_lavfi_error(int err)
+{
+    switch (err) {
+    case MIEN_E_MODEL:
+    case MIEN_E_SHAPE:
+    case MIEN_E_FORMAT:
+    case MIEN_E_CORRUPT:     return AVERROR_INVALIDDATA;
+    case MIEN_E_VERSION:
+    case MIEN_E_UNSUPPORTED: return AVERROR_PATCHWELCOME;
+    case MIEN_E_NOTFOUND:    return AVERROR(ENOENT);
+    case MIEN_E_EXISTS:      return AVERROR(EEXIST);
+    case MIEN_E_BUSY:        return AVERROR(EBUSY);
+    case MIEN_E_BUG:         return AVERROR_BUG;
+    case MIEN_E_MISMATCH:
+    case MIEN_E_NOFACE:
+    case MIEN_E_AMBIGUOUS:
+    case MIEN_E_QUALITY:     return AVERROR(EINVAL);
+    }
+    return err < 0 ? AVERROR(-err) : err;
+}
+
+/* ---- jobs */
+
+typedef struct Jobs {
+    MienJobFn fn;
+    void *arg;
+} Jobs;
+
+static int run_job(AVFilterContext *ctx, void *arg, int i_job, int n_jobs)
+{
+    const Jobs *jobs = arg;
+
+    jobs->fn(jobs->arg, i_job, n_jobs);
+    return 0;
+}
+
+static void run_jobs(void *priv, MienJobFn fn, void *arg, int n_jobs)
+{
+    MieniLavfiExec *exec = priv;
+    Jobs jobs = { fn, arg };
+
+    if (exec->busy || n_jobs < 2) {
+        for (int i = 0; i < n_jobs; i++)
+            fn(arg, i, n_jobs);
+        return;
+    }
+    /* Written only while no job runs, so that jobs may read it. */
+    exec->busy = 1;
+    ff_filter_execute(exec->ctx, run_job, &jobs, NULL, n_jobs);
+    exec->busy = 0;
+}
+
+MienExec mieni_lavfi_exec(MieniLavfiExec *exec, AVFilterContext *ctx)
+{
+    exec->ctx = ctx;
+    return (MienExec){ .run = run_jobs, .priv = exec, .n_threads = ff_filter_get_nb_threads(ctx) };
+}
+
+/* ---- pictures */
+
+static int is_gray(const AVPixFmtDescriptor *desc)
+{
+    return desc->nb_components <= 2 && !(desc->flags & AV_PIX_FMT_FLAG_RGB);
+}
+
+/* swscale knows which formats are full range by their name; the frame's own word outweighs that. */
+static void set_colorspace(struct SwsContext *sws, const AVFrame *frame)
+{
+    int *inv_table, *table, src_full, dst_full, brightness, contrast, saturation;
+    const int *matrix = sws_getCoefficients(frame->colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_DEFAULT :
+                                                                                         frame->colorspace);
+
+    if (sws_getColorspaceDetails(sws, &inv_table, &src_full, &table, &dst_full, &brightness, &contrast, &saturation) < 0)
+        return;
+    if (frame->color_range != AVCOL_RANGE_UNSPECIFIED)
+        src_full = frame->color_range == AVCOL_RANGE_JPEG;
+    sws_setColorspaceDetails(sws, matrix, src_full, table, 1, brightness, contrast, saturation);
+}
+
+static int open_image(MieniLavfiImage *conv, AVFilterContext *ctx, const AVFrame *frame)
+{
+    const AVPixFmtDescriptor *desc = av_pix_fmt_desc_get(frame->format);
+    int gray = is_gray(desc), ret;
+    int expand = gray && frame->color_range == AVCOL_RANGE_MPEG;
+
+    mieni_lavfi_image_free(conv);
+    conv->w          = frame->width;
+    conv->h          = frame->height;
+    conv->format     = frame->format;
+    conv->colorspace = frame->colorspace;
+    conv->range      = frame->color_range;
+    if (frame->format == AV_PIX_FMT_RGB24 || (frame->format == AV_PIX_FMT_GRAY8 && !expand))
+        return 0;
+
+    conv->copy = av_frame_alloc();
+    if (!conv->copy)
+        return AVERROR(ENOMEM);
+    conv->copy->format = gray ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24;
+    conv->copy->width  = FFALIGN(frame->width, 32) + 32;
+    conv->copy->height = frame->height;
+    ret = av_frame_get_buffer(conv->copy, 0);
+    if (ret < 0 || frame->format == AV_PIX_FMT_GRAY8)
+        return ret;
+
+    conv->sws = sws_getContext(frame->width, frame->height, frame->format, frame->width, frame->height,
+                               conv->copy->format, SWS_BILINEAR, NULL, NULL, NULL);
+    if (!conv->sws) {
+        av_log(ctx, AV_LOG_ERROR, "swscale cannot convert %dx%d %s to RGB.\n", frame->width, frame->height,
+               desc->name);
+        return AVERROR(ENOSYS);
+    }
+    if (!gray && !(desc->flags & AV_PIX_FMT_FLAG_RGB))
+        set_colorspace(conv->sws, frame);
+    return 0;
+}
+
+/* swscale takes gray for full range whatever the frame says. */
+static void expand_range(AVFrame *copy, const uint8_t *src, ptrdiff_t src_stride, int w, int h)
+{
+    uint8_t table[256];
+
+    for (int v = 0; v < 256; v++)
+        table[v] = av_clip_uint8(((v - 16) * 255 + 109) / 219);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            copy->data[0][y * (ptrdiff_t)copy->linesize[0] + x] = table[src[y * src_stride + x]];
+}
+
+int mieni_lavfi_image(MieniLavfiImage *conv, AVFilterContext *ctx, const AVFrame *frame, MienImage *img)
+{
+    const uint8_t *data = frame->data[0];
+    ptrdiff_t stride_bytes = frame->linesize[0];
+    int ret, gray;
+
+    if (conv->w != frame->width || conv->h != frame->height || conv->format != frame->format ||
+        conv->colorspace != frame->colorspace || conv->range != frame->color_range) {
+        ret = open_image(conv, ctx, frame);
+        if (ret < 0) {
+            mieni_lavfi_image_free(conv);
+            return ret;
+        }
+    }
+    gray = is_gray(av_pix_fmt_desc_get(frame->format));
+    if (conv->sws) {
+        ret = sws_scale(conv->sws, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height,
+                        conv->copy->data, conv->copy->linesize);
+        if (ret < 0)
+            return ret;
+        data = conv->copy->data[0];
+        stride_bytes = conv->copy->linesize[0];
+    }
+    if (gray && frame->color_range == AVCOL_RANGE_MPEG) {
+        expand_range(conv->copy, data, stride_bytes, frame->width, frame->height);
+        data = conv->copy->data[0];
+        stride_bytes = conv->copy->linesize[0];
+    }
+    *img = (MienImage){ data, stride_bytes, frame->width, frame->height, gray ? MIEN_PIXEL_GRAY8 : MIEN_PIXEL_RGB8 };
+    return 0;
+}
+
+void mieni_lavfi_image_free(MieniLavfiImage *conv)
+{
+    sws_freeContext(conv->sws);
+    av_frame_free(&conv->copy);
+    memset(conv, 0, sizeof(*conv));
+}

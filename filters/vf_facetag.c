@@ -1,0 +1,629 @@
+/* vf_facetag.c — names on the faces of a video.
+ *
+ * A thin adapter: frames go to mien/tagger.h, its tags become side data, metadata, boxes and labels, its events lines of a
+ * log. What is decided about a face, and how, is decided in libmien. Options and outputs: docs/vf_facetag.md.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "compat.h"
+#include "event_log.h"
+#include "facetag_draw.h"
+#include "lavfi_glue.h"
+#include "libavutil/avstring.h"
+#include "libavutil/detection_bbox.h"
+#include "libavutil/dict.h"
+#include "libavutil/opt.h"
+#include "libavutil/time.h"
+#include "mien/gallery.h"
+#include "mien/tagger.h"
+
+#define KEY_PREFIX "lavfi.facetag."
+#define SOURCE "facetag"                /* AVDetectionBBoxHeader.source */
+#define GALLERY_POLL_US 200000          /* how often a change of the gallery by others is looked for */
+
+enum { FORMAT_JSONL };
+
+typedef struct FacetagContext {
+    const AVClass *class;
+    char *gallery_path, *claim, *log_url, *models, *encoder;
+    int mode, interval, min_face, max_faces, size, draw, format;
+    float threshold;
+
+    MienGallery *gallery;               /* NULL in mode detect */
+    MienFaceEngine *engine;
+    MienTagger *tagger;
+    MieniEventLog *log;
+    FacetagDraw *painter;               /* made when first needed */
+    MieniLavfiExec exec;
+    MieniLavfiImage image;
+
+    int w, h, pix_fmt;                  /* of the last frame */
+    int64_t last_pts;
+    int64_t next_poll_us;
+    int has_tracks;                     /* frames went in since the last flush */
+    int warned_boxes, warned_claim;
+} FacetagContext;
+
+#define OFFSET(x) offsetof(FacetagContext, x)
+#define FLAGS (AV_OPT_FLAG_FILTERING_PARAM | AV_OPT_FLAG_VIDEO_PARAM)
+#define TFLAGS (FLAGS | AV_OPT_FLAG_RUNTIME_PARAM)
+
+static const AVOption facetag_options[] = {
+    { "gallery", "set the gallery's file; without it the user's own gallery",
+      OFFSET(gallery_path), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
+    { "mode", "set what is decided about a face",
+      OFFSET(mode), AV_OPT_TYPE_INT, { .i64 = MIEN_MODE_RECOGNISE }, MIEN_MODE_RECOGNISE, MIEN_MODE_DETECT, FLAGS, "mode" },
+        { "recognise", "who of the gallery it is, or unrecognised", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_RECOGNISE }, 0, 0, FLAGS, "mode" },
+        { "verify", "whether it is the person of option claim", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_VERIFY }, 0, 0, FLAGS, "mode" },
+        { "detect", "nothing: faces are found and followed, no gallery is read", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_DETECT }, 0, 0, FLAGS, "mode" },
+    { "claim", "set the claimed person's name, for mode verify", OFFSET(claim), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, TFLAGS },
+    { "threshold", "set the cosine similarity from which a face is the person; 0: the encoder's own value for the mode",
+      OFFSET(threshold), AV_OPT_TYPE_FLOAT, { .dbl = 0 }, 0, 1, TFLAGS },
+    { "interval", "set the number of frames from one detection to the next", OFFSET(interval), AV_OPT_TYPE_INT, { .i64 = 3 }, 1, 1000, FLAGS },
+    { "min_face", "set the size of the smallest face to look for, in pixels", OFFSET(min_face), AV_OPT_TYPE_INT, { .i64 = 20 }, 8, 8192, FLAGS },
+    { "max_faces", "set the number of faces a frame to follow at most", OFFSET(max_faces), AV_OPT_TYPE_INT, { .i64 = 32 }, 1, 256, FLAGS },
+    { "draw", "set what is drawn on the picture",
+      OFFSET(draw), AV_OPT_TYPE_INT, { .i64 = FACETAG_DRAW_NONE }, FACETAG_DRAW_NONE, FACETAG_DRAW_ALL, TFLAGS, "draw" },
+        { "none", "nothing", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_NONE }, 0, 0, TFLAGS, "draw" },
+        { "box", "boxes, coloured by status", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_BOX }, 0, 0, TFLAGS, "draw" },
+        { "label", "names", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_LABEL }, 0, 0, TFLAGS, "draw" },
+        { "all", "boxes and names", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_ALL }, 0, 0, TFLAGS, "draw" },
+    { "log", "set the file or URL to which appearances are logged", OFFSET(log_url), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
+    { "format", "set the format of the log", OFFSET(format), AV_OPT_TYPE_INT, { .i64 = FORMAT_JSONL }, FORMAT_JSONL, FORMAT_JSONL, FLAGS, "format" },
+        { "jsonl", "one JSON object a line", 0, AV_OPT_TYPE_CONST, { .i64 = FORMAT_JSONL }, 0, 0, FLAGS, "format" },
+    { "models", "set the folder of the networks; without it $MIEN_MODELS, then the installed one",
+      OFFSET(models), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
+    { "encoder", "set the encoder: mobileface128, dlib128 or a model file; without it the gallery's",
+      OFFSET(encoder), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
+    { "size", "set the long side of the detector's input, in pixels, from 64; 0: chosen from min_face and the frame",
+      OFFSET(size), AV_OPT_TYPE_INT, { .i64 = 0 }, 0, 4096, FLAGS },
+    { NULL }
+};
+
+AVFILTER_DEFINE_CLASS(facetag);
+
+/* What drawutils can paint and swscale can read, up to 16 bits a sample. */
+static const enum AVPixelFormat pix_fmts[] = {
+    AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV440P, AV_PIX_FMT_YUV411P, AV_PIX_FMT_YUV410P,
+    AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUVJ411P,
+    AV_PIX_FMT_YUVA420P, AV_PIX_FMT_YUVA422P, AV_PIX_FMT_YUVA444P,
+    AV_PIX_FMT_NV12, AV_PIX_FMT_NV21, AV_PIX_FMT_NV16, AV_PIX_FMT_NV24, AV_PIX_FMT_NV42,
+    AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV444P10LE, AV_PIX_FMT_YUV440P10LE,
+    AV_PIX_FMT_YUVA420P10LE, AV_PIX_FMT_YUVA422P10LE, AV_PIX_FMT_YUVA444P10LE,
+    AV_PIX_FMT_YUV420P12LE, AV_PIX_FMT_YUV422P12LE, AV_PIX_FMT_YUV444P12LE,
+    AV_PIX_FMT_P010LE, AV_PIX_FMT_P210LE, AV_PIX_FMT_P410LE,
+    AV_PIX_FMT_RGB24, AV_PIX_FMT_BGR24, AV_PIX_FMT_RGBA, AV_PIX_FMT_BGRA, AV_PIX_FMT_ARGB, AV_PIX_FMT_ABGR,
+    AV_PIX_FMT_RGB0, AV_PIX_FMT_BGR0, AV_PIX_FMT_0RGB, AV_PIX_FMT_0BGR,
+    AV_PIX_FMT_GBRP, AV_PIX_FMT_GBRAP, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_GBRAP10LE, AV_PIX_FMT_GBRP12LE,
+    AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY10LE, AV_PIX_FMT_GRAY12LE, AV_PIX_FMT_GRAY16LE, AV_PIX_FMT_YA8,
+    AV_PIX_FMT_NONE
+};
+
+/* ---- what a tag says */
+
+/* The words of a label: the name, or what is known instead of a name. */
+static const char *label_text(void *priv, const MienTag *tag)
+{
+    const FacetagContext *s = priv;
+
+    if (tag->status == MIEN_STATUS_KNOWN)
+        return tag->name;
+    if (s->mode == MIEN_MODE_DETECT)
+        return "face";
+    if (s->mode == MIEN_MODE_VERIFY && tag->status == MIEN_STATUS_UNRECOGNISED)
+        return "no match";
+    return mien_status_name(tag->status);
+}
+
+/* A label for side data: at most 63 bytes, cut between characters, and nothing that drawtext expands or that leaves the line. */
+static void bbox_label(char label[AV_DETECTION_BBOX_LABEL_NAME_MAX_SIZE], const char *text)
+{
+    size_t n = strlen(text);
+
+    if (n > AV_DETECTION_BBOX_LABEL_NAME_MAX_SIZE - 1) {
+        n = AV_DETECTION_BBOX_LABEL_NAME_MAX_SIZE - 1;
+        while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+            n--;
+    }
+    for (size_t i = 0; i < n; i++)
+        label[i] = text[i] == '%' || text[i] == '\\' ? '_' : (unsigned char)text[i] < ' ' ? ' ' : text[i];
+    label[n] = 0;
+}
+
+static int add_side_data(AVFilterContext *ctx, AVFrame *frame, const MienTag *tags, int n_tags)
+{
+    FacetagContext *s = ctx->priv;
+    const AVFrameSideData *old = av_frame_get_side_data(frame, AV_FRAME_DATA_DETECTION_BBOXES);
+    AVDetectionBBoxHeader *header;
+
+    if (old && !s->warned_boxes && strcmp(((const AVDetectionBBoxHeader *)old->data)->source, SOURCE)) {
+        av_log(ctx, AV_LOG_WARNING, "Frames come with detection boxes of '%.200s'; they are replaced.\n",
+               ((const AVDetectionBBoxHeader *)old->data)->source);
+        s->warned_boxes = 1;
+    }
+    av_frame_remove_side_data(frame, AV_FRAME_DATA_DETECTION_BBOXES);
+    header = av_detection_bbox_create_side_data(frame, n_tags);
+    if (!header)
+        return AVERROR(ENOMEM);
+    av_strlcpy(header->source, SOURCE, sizeof(header->source));
+    for (int i = 0; i < n_tags; i++) {
+        const MienBox *box = &tags[i].box_px;
+        AVDetectionBBox *bbox = av_get_detection_bbox(header, i);
+
+        bbox->x = lrintf(box->x0_px);
+        bbox->y = lrintf(box->y0_px);
+        bbox->w = FFMAX(1, lrintf(box->x1_px) - bbox->x);
+        bbox->h = FFMAX(1, lrintf(box->y1_px) - bbox->y);
+        bbox->detect_confidence = (AVRational){ lrintf(tags[i].prob * 10000), 10000 };
+        bbox_label(bbox->detect_label, label_text(s, &tags[i]));
+    }
+    return 0;
+}
+
+static int set_value(AVDictionary **dict, int i_tag, const char *field, const char *fmt, ...) av_printf_format(4, 5);
+static int set_value(AVDictionary **dict, int i_tag, const char *field, const char *fmt, ...)
+{
+    char key[64], value[MIEN_NAME_MAX_BYTES + 1];
+    va_list ap;
+
+    if (i_tag < 0)
+        snprintf(key, sizeof(key), KEY_PREFIX "%s", field);
+    else
+        snprintf(key, sizeof(key), KEY_PREFIX "%d.%s", i_tag, field);
+    va_start(ap, fmt);
+    vsnprintf(value, sizeof(value), fmt, ap);
+    va_end(ap);
+    return av_dict_set(dict, key, value, 0);
+}
+
+static void remove_metadata(AVDictionary **dict)
+{
+    const AVDictionaryEntry *entry;
+
+    while ((entry = av_dict_get(*dict, KEY_PREFIX, NULL, AV_DICT_IGNORE_SUFFIX)))
+        av_dict_set(dict, entry->key, NULL, 0);
+}
+
+static int add_metadata(AVFrame *frame, const MienTag *tags, int n_tags)
+{
+    AVDictionary **dict = &frame->metadata;
+    int ret = 0, n_known = 0;
+
+#define SET(...)                                             \
+    do {                                                     \
+        if ((ret = set_value(dict, __VA_ARGS__)) < 0)        \
+            return ret;                                      \
+    } while (0)
+
+    remove_metadata(dict);
+    SET(-1, "count", "%d", n_tags);
+    for (int i = 0; i < n_tags; i++) {
+        const MienTag *tag = &tags[i];
+        int x = lrintf(tag->box_px.x0_px), y = lrintf(tag->box_px.y0_px);
+
+        SET(i, "x", "%d", x);
+        SET(i, "y", "%d", y);
+        SET(i, "w", "%d", FFMAX(1, (int)lrintf(tag->box_px.x1_px) - x));
+        SET(i, "h", "%d", FFMAX(1, (int)lrintf(tag->box_px.y1_px) - y));
+        SET(i, "track", "%"PRId64, tag->track);
+        SET(i, "status", "%s", mien_status_name(tag->status));
+        if (tag->status == MIEN_STATUS_KNOWN) {
+            char key[sizeof(KEY_PREFIX "person.") + MIEN_NAME_MAX_BYTES];
+
+            n_known++;
+            SET(i, "name", "%s", tag->name);
+            SET(i, "id", "%"PRId64, tag->id);
+            snprintf(key, sizeof(key), KEY_PREFIX "person.%s", tag->name);
+            if ((ret = av_dict_set_int(dict, key, i, 0)) < 0)
+                return ret;
+        }
+        if (!isnan(tag->sim_cos))
+            SET(i, "similarity", "%.4f", tag->sim_cos);
+        if (!isnan(tag->prob_live))
+            SET(i, "live", "%.4f", tag->prob_live);
+    }
+    SET(-1, "known", "%d", n_known);
+#undef SET
+    return 0;
+}
+
+/* ---- the gallery */
+
+/* Passes on to the gallery that is open now. A claimed person who is forgotten while the filter runs matches nobody. */
+static int search(void *priv, const float *embedding, int dim, const char *claim, MienMatch *match)
+{
+    AVFilterContext *ctx = priv;
+    FacetagContext *s = ctx->priv;
+    int ret = mien_gallery_search(s->gallery, embedding, dim, claim, match);
+
+    if (ret == MIEN_E_NOTFOUND && claim) {
+        if (!s->warned_claim)
+            av_log(ctx, AV_LOG_WARNING, "'%s' is not in the gallery any more; no face will match.\n", claim);
+        s->warned_claim = 1;
+        *match = (MienMatch){ .id = -1, .second_id = -1 };
+        ret = 0;
+    }
+    return ret;
+}
+
+static int check_claim(AVFilterContext *ctx, MienGallery *gallery, const char *claim)
+{
+    MienPerson *people;
+    int ret, n, found = 0;
+
+    if (!claim || !*claim) {
+        av_log(ctx, AV_LOG_ERROR, "mode=verify needs a name to verify: set claim=NAME.\n");
+        return AVERROR(EINVAL);
+    }
+    ret = n = mien_gallery_people(gallery, &people);
+    if (ret < 0)
+        return mieni_lavfi_error(ret);
+    for (int i = 0; i < n; i++)
+        found |= !strcmp(people[i].name, claim);
+    mien_free(people);
+    if (found)
+        return 0;
+    av_log(ctx, AV_LOG_ERROR, "Nobody in the gallery '%s' is called '%s'; 'mien list' shows who is there, "
+           "'mien enroll NAME PICTURE' adds a person.\n", mien_gallery_path(gallery), claim);
+    return AVERROR(ENOENT);
+}
+
+static int open_gallery(AVFilterContext *ctx, MienGallery **gallery)
+{
+    FacetagContext *s = ctx->priv;
+    MienGalleryStats stats;
+    int ret = mien_gallery_open(gallery, s->gallery_path, MIEN_GALLERY_READ, mieni_lavfi_log(ctx));
+
+    if (ret >= 0)
+        ret = mien_gallery_stats(*gallery, &stats);
+    if (ret >= 0 && s->mode == MIEN_MODE_VERIFY)
+        ret = check_claim(ctx, *gallery, s->claim);
+    if (ret >= 0 && !stats.n_people)
+        av_log(ctx, AV_LOG_WARNING, "The gallery '%s' holds nobody; every face will be unrecognised. "
+               "'mien enroll NAME PICTURE' adds a person.\n", mien_gallery_path(*gallery));
+    if (ret < 0)
+        mien_gallery_close(gallery);
+    return mieni_lavfi_error(ret);
+}
+
+/* The gallery and the encoder must belong together, or similarities mean nothing. */
+static int check_encoder(AVFilterContext *ctx, MienGallery *gallery)
+{
+    FacetagContext *s = ctx->priv;
+    MienGalleryModel model;
+    int ret = mien_gallery_model(gallery, &model);
+
+    if (ret < 0)
+        return mieni_lavfi_error(ret);
+    if (!model.hash[0] || !strcmp(model.hash, mien_face_encoder_hash(s->engine)))
+        return 0;
+    av_log(ctx, AV_LOG_ERROR, "The gallery '%s' was made with the encoder %s (%.12s), this filter runs %s (%.12s); "
+           "set encoder= to the gallery's, or enrol anew into another gallery.\n", mien_gallery_path(gallery),
+           model.name, model.hash, mien_face_encoder_name(s->engine), mien_face_encoder_hash(s->engine));
+    return AVERROR(EINVAL);
+}
+
+static int reload_gallery(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    MienGallery *gallery;
+    int ret;
+
+    if (!s->gallery)
+        return 0;
+    ret = open_gallery(ctx, &gallery);
+    if (ret >= 0 && (ret = check_encoder(ctx, gallery)) < 0)
+        mien_gallery_close(&gallery);
+    if (ret < 0)
+        return ret; /* the one that is open stays */
+    mien_gallery_close(&s->gallery);
+    s->gallery = gallery;
+    mien_tagger_gallery_changed(s->tagger);
+    return 0;
+}
+
+static void poll_gallery(FacetagContext *s)
+{
+    int64_t now_us = av_gettime_relative();
+
+    if (!s->gallery || now_us < s->next_poll_us)
+        return;
+    s->next_poll_us = now_us + GALLERY_POLL_US;
+    if (mien_gallery_changed(s->gallery) > 0) {
+        s->warned_claim = 0;
+        mien_tagger_gallery_changed(s->tagger);
+    }
+}
+
+/* ---- the log */
+
+/* The event as the core writes it, and when it was written: a camera's stream time starts anew with every connection. */
+static int log_event(AVFilterContext *ctx, const MienEvent *event)
+{
+    FacetagContext *s = ctx->priv;
+    char line[4096], wall[32];
+    int64_t now_us = av_gettime();
+    time_t now_s = now_us / 1000000;
+    struct tm tm;
+    int n = mien_event_json(event, line, sizeof(line) - 64);
+
+    if (n < 0)
+        return mieni_lavfi_error(n);
+    strftime(wall, sizeof(wall), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now_s, &tm));
+    snprintf(line + n - 1, sizeof(line) - n + 1, ",\"wall\":\"%s.%03dZ\"}", wall, (int)(now_us / 1000 % 1000));
+    return mieni_event_log_write(s->log, ctx, line);
+}
+
+static int log_events(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    const MienEvent *events;
+    int ret = 0, n = mien_tagger_events(s->tagger, &events);
+
+    for (int i = 0; i < n && s->log && ret >= 0; i++)
+        ret = log_event(ctx, &events[i]);
+    return ret;
+}
+
+/* All tracks end here: at the end, at a jump in time, when the picture changes its size, when the timeline switches off. */
+static int flush(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    int ret;
+
+    s->last_pts = AV_NOPTS_VALUE;
+    if (!s->has_tracks)
+        return 0;
+    s->has_tracks = 0;
+    ret = mien_tagger_flush(s->tagger);
+    return ret < 0 ? mieni_lavfi_error(ret) : log_events(ctx);
+}
+
+/* ---- frames */
+
+static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
+{
+    FacetagContext *s = ctx->priv;
+    AVFilterLink *inlink = ctx->inputs[0];
+    AVFrame *frame = *frame_ptr;
+    double time_s = frame->pts == AV_NOPTS_VALUE ? NAN : frame->pts * av_q2d(inlink->time_base);
+    const MienTag *tags;
+    MienImage img;
+    int n_tags, ret;
+
+    if (s->w != frame->width || s->h != frame->height || s->pix_fmt != frame->format ||
+        (frame->pts != AV_NOPTS_VALUE && s->last_pts != AV_NOPTS_VALUE && frame->pts < s->last_pts)) {
+        if ((ret = flush(ctx)) < 0)
+            return ret;
+        s->w = frame->width;
+        s->h = frame->height;
+        s->pix_fmt = frame->format;
+    }
+    s->last_pts = frame->pts;
+
+    poll_gallery(s);
+    ret = mieni_lavfi_image(&s->image, ctx, frame, &img);
+    if (ret < 0)
+        return ret;
+    s->has_tracks = 1;
+    n_tags = mien_tagger_frame(s->tagger, &img, time_s, &tags);
+    if (n_tags < 0)
+        return mieni_lavfi_error(n_tags);
+    if ((ret = log_events(ctx)) < 0 || (ret = add_metadata(frame, tags, n_tags)) < 0 ||
+        (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
+        return ret;
+
+    if (s->draw == FACETAG_DRAW_NONE || !n_tags)
+        return 0;
+    if (!s->painter && (ret = mieni_facetag_draw_create(&s->painter, ctx)) < 0)
+        return ret;
+    ret = ff_inlink_make_frame_writable(inlink, frame_ptr);
+    if (ret < 0)
+        return ret;
+    return mieni_facetag_draw(s->painter, *frame_ptr, s->draw, tags, n_tags, label_text, s);
+}
+
+static int activate(AVFilterContext *ctx)
+{
+    AVFilterLink *inlink = ctx->inputs[0], *outlink = ctx->outputs[0];
+    AVFrame *frame;
+    int64_t pts;
+    int ret, status;
+
+    FF_FILTER_FORWARD_STATUS_BACK(outlink, inlink);
+
+    ret = ff_inlink_consume_frame(inlink, &frame);
+    if (ret < 0)
+        return ret;
+    if (ret > 0) {
+        ret = ctx->is_disabled ? flush(ctx) : tag_frame(ctx, &frame);
+        if (ret < 0) {
+            av_frame_free(&frame);
+            return ret;
+        }
+        return ff_filter_frame(outlink, frame);
+    }
+    if (ff_inlink_acknowledge_status(inlink, &status, &pts)) {
+        ret = flush(ctx);
+        ff_outlink_set_status(outlink, ret < 0 ? ret : status, pts);
+        return ret;
+    }
+    FF_FILTER_FORWARD_WANTED(outlink, inlink);
+    return FFERROR_NOT_READY;
+}
+
+/* ---- life */
+
+static av_cold int init(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    const char *why = NULL;
+
+    s->last_pts = AV_NOPTS_VALUE;
+    if (s->size && s->size < 64) {
+        av_log(ctx, AV_LOG_ERROR, "size is %d; it must be 0 or from 64 to 4096 pixels.\n", s->size);
+        return AVERROR(EINVAL);
+    }
+    if (s->mode == MIEN_MODE_VERIFY && (!s->claim || !*s->claim)) {
+        av_log(ctx, AV_LOG_ERROR, "mode=verify needs a name to verify: set claim=NAME.\n");
+        return AVERROR(EINVAL);
+    }
+    if (s->claim && mien_name_check(s->claim, &why) < 0) {
+        av_log(ctx, AV_LOG_ERROR, "claim: %s\n", why);
+        return AVERROR(EINVAL);
+    }
+    return 0;
+}
+
+static int open_tagger(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    MienTaggerParams params = MIEN_TAGGER_DEFAULTS;
+
+    params.engine      = s->engine;
+    params.search      = s->gallery ? search : NULL;
+    params.search_priv = ctx;
+    params.log         = mieni_lavfi_log(ctx);
+    params.mode        = s->mode;
+    params.claim       = s->claim;
+    params.min_sim_cos = s->threshold;
+    params.interval    = s->interval;
+    params.min_face_px = s->min_face;
+    params.max_faces   = s->max_faces;
+    params.size_px     = s->size;
+    return mieni_lavfi_error(mien_tagger_create(&s->tagger, &params));
+}
+
+/* Not in init: ffmpeg makes every complex graph once for its description alone, and again when its input is known. */
+static int config_input(AVFilterLink *inlink)
+{
+    AVFilterContext *ctx = inlink->dst;
+    FacetagContext *s = ctx->priv;
+    MienFaceParams params = MIEN_FACE_DEFAULTS;
+    MienGalleryModel model = { 0 };
+    int ret;
+
+    if (s->tagger)
+        return 0;
+    if (s->mode != MIEN_MODE_DETECT) {
+        if (!s->gallery && (ret = open_gallery(ctx, &s->gallery)) < 0)
+            return ret;
+        if ((ret = mien_gallery_model(s->gallery, &model)) < 0)
+            return mieni_lavfi_error(ret);
+    }
+    if (!s->engine) {
+        params.models_dir   = s->models;
+        params.encoder      = s->encoder ? s->encoder : !strcmp(model.name, "dlib128") ? model.name : NULL;
+        params.exec         = mieni_lavfi_exec(&s->exec, ctx);
+        params.log          = mieni_lavfi_log(ctx);
+        params.with_encoder = s->mode != MIEN_MODE_DETECT;
+        ret = mien_face_engine_create(&s->engine, &params);
+        if (ret < 0)
+            return mieni_lavfi_error(ret);
+    }
+    if (s->gallery && (ret = check_encoder(ctx, s->gallery)) < 0)
+        return ret;
+    if (s->log_url && !s->log && (ret = mieni_event_log_open(&s->log, ctx, s->log_url)) < 0)
+        return ret;
+    return open_tagger(ctx);
+}
+
+static void log_stats(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    MienTaggerStats stats;
+    MienFaceTimes times;
+
+    mien_tagger_stats(s->tagger, &stats);
+    mien_face_times(s->engine, &times);
+    if (!stats.frames)
+        return;
+    av_log(ctx, AV_LOG_VERBOSE, "frames:%"PRIu64" tracks:%"PRIu64" detections:%"PRIu64" encodings:%"PRIu64" searches:%"PRIu64
+           " detect_ms:%.2f landmarks_ms:%.2f align_ms:%.2f encode_ms:%.2f search_ms:%.3f\n", stats.frames, stats.tracks,
+           stats.detections, stats.encodings, stats.searches, times.detect_ms, times.landmarks_ms, times.align_ms,
+           times.encode_ms, stats.search_ms);
+}
+
+static av_cold void uninit(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+
+    /* A graph may be freed without an end of stream. */
+    if (s->tagger) {
+        flush(ctx);
+        log_stats(ctx);
+    }
+    mieni_event_log_close(&s->log, ctx);
+    mien_tagger_destroy(&s->tagger);
+    mien_face_engine_destroy(&s->engine);
+    mien_gallery_close(&s->gallery);
+    mieni_facetag_draw_destroy(&s->painter);
+    mieni_lavfi_image_free(&s->image);
+}
+
+/* A command that fails leaves everything as it was. */
+static int set_claim(AVFilterContext *ctx, const char *claim)
+{
+    FacetagContext *s = ctx->priv;
+    int ret;
+
+    if (s->mode != MIEN_MODE_VERIFY) {
+        av_log(ctx, AV_LOG_ERROR, "claim has a meaning in mode=verify only.\n");
+        return AVERROR(EINVAL);
+    }
+    if ((ret = check_claim(ctx, s->gallery, claim)) < 0)
+        return ret;
+    s->warned_claim = 0;
+    return mieni_lavfi_error(mien_tagger_set_claim(s->tagger, claim));
+}
+
+static int process_command(AVFilterContext *ctx, const char *cmd, const char *arg, char *res, int res_len, int flags)
+{
+    FacetagContext *s = ctx->priv;
+    int ret;
+
+    if (s->tagger && !strcmp(cmd, "reload"))
+        return reload_gallery(ctx);
+    if (s->tagger && !strcmp(cmd, "claim") && (ret = set_claim(ctx, arg)) < 0)
+        return ret;
+    ret = ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
+    if (ret >= 0 && s->tagger && !strcmp(cmd, "threshold"))
+        ret = mieni_lavfi_error(mien_tagger_set_threshold(s->tagger, s->threshold));
+    return ret;
+}
+
+static const AVFilterPad facetag_inputs[] = {
+    {
+        .name         = "default",
+        .type         = AVMEDIA_TYPE_VIDEO,
+        .config_props = config_input,
+    },
+};
+
+static const AVFilterPad facetag_outputs[] = {
+    {
+        .name = "default",
+        .type = AVMEDIA_TYPE_VIDEO,
+    },
+};
+
+MIEN_FILTER(ff_vf_facetag) = {
+    MIEN_FILTER_PUBLIC(
+    .name        = "facetag",
+    .description = NULL_IF_CONFIG_SMALL("Find faces, follow them and name the people of a gallery."),
+    .priv_class  = &facetag_class,
+    .flags       = AVFILTER_FLAG_SUPPORT_TIMELINE_INTERNAL | AVFILTER_FLAG_SLICE_THREADS,
+    )
+    .priv_size       = sizeof(FacetagContext),
+    .init            = init,
+    .uninit          = uninit,
+    .activate        = activate,
+    .process_command = process_command,
+    FILTER_INPUTS(facetag_inputs),
+    FILTER_OUTPUTS(facetag_outputs),
+    FILTER_PIXFMTS_ARRAY(pix_fmts),
+};
