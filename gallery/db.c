@@ -256,7 +256,7 @@ static void disconnect(MienGallery *g)
     g->immutable = 0;
 }
 
-int64_t mieni_now_ms(void)
+int64_t mieni_gallery_now_ms(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -268,7 +268,7 @@ int64_t mieni_now_ms(void)
 static int wait_for_lock(void *priv, int n_before)
 {
     MienGallery *g = priv;
-    int64_t now_ms = mieni_now_ms();
+    int64_t now_ms = mieni_gallery_now_ms();
     if (n_before == 0)
         g->busy_since_ms = now_ms;
     if (now_ms - g->busy_since_ms >= g->busy_ms)

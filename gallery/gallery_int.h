@@ -92,7 +92,7 @@ void mieni_db_text(sqlite3_stmt *st, int column, char *buf, size_t buf_bytes);
 /* Empties the write-ahead log into the database. MIEN_E_BUSY (not logged) if somebody reads. */
 int mieni_db_checkpoint(MienGallery *g);
 
-int64_t mieni_now_ms(void); /* monotonic */
+int64_t mieni_gallery_now_ms(void); /* monotonic */
 
 /* ---- path.c */
 int mieni_path_absolute(char **abs_path, const char *path);

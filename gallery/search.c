@@ -206,7 +206,7 @@ static int refresh(MienGallery *g)
     int have = g->index.probe != NULL;
     if (!have)
         return try_refresh(g);
-    if (g->warned && mieni_now_ms() < g->retry_at_ms)
+    if (g->warned && mieni_gallery_now_ms() < g->retry_at_ms)
         return 0;
     g->busy_ms = RETRY_BUSY_MS;
     g->quiet++;
@@ -215,7 +215,7 @@ static int refresh(MienGallery *g)
     g->busy_ms = MIENI_BUSY_MS;
     if (ret < 0) {
         g->index_stale = 1;
-        g->retry_at_ms = mieni_now_ms() + 1000;
+        g->retry_at_ms = mieni_gallery_now_ms() + 1000;
         if (ret != g->warned)
             mien_log(g->log, MIEN_LOG_WARN, "%s: %s; the search goes on with the people read before", g->path, g->err_text);
     } else if (g->warned) {
@@ -228,7 +228,7 @@ static int refresh(MienGallery *g)
 int mien_gallery_changed(MienGallery *g)
 {
     g->quiet++;
-    if (!g->warned || mieni_now_ms() >= g->retry_at_ms) {
+    if (!g->warned || mieni_gallery_now_ms() >= g->retry_at_ms) {
         if (mieni_db_enter(g, 0) >= 0)
             poll_version(g); /* what fails here is told by the next search */
     }
