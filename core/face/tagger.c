@@ -17,6 +17,7 @@
 #define SHOW_MISSES 2          /* detections that may miss a track while its box is still shown */
 #define LOST_FRAMES 45         /* a lost track is remembered for so long */
 #define VERIFY_FRAMES 20       /* a decided track is looked at again after so many frames */
+#define VERIFY_VIEWS 4         /* in doubt: that many views in a row (a cross-fade changes the face slowly) */
 #define RETRY_FRAMES 10        /* undecided for long: not at every detection */
 #define ENCODE_PER_FRAME 4
 #define MIN_QUALITY 0.22f      /* views below are not evidence */
@@ -36,7 +37,7 @@ typedef struct Track {
     int64_t first_frame, last_frame, last_tried;
     double first_s, last_s;
     int n_detections, misses, seen_now;
-    int verify_now;   /* look again at the next detection */
+    int verify_now;   /* look again at so many of the next detections */
     int n_tried, n_refuted;
     int n_evidence, n_views;
     View view[VIEWS];
@@ -388,12 +389,12 @@ static float likeness(const MienTagger *t, float sim_cos)
 /* t->fresh belongs to what the track shows now: evidence, or a hint that it shows somebody else. *split is set when that is sure. */
 static int take_evidence(MienTagger *t, Track *tr, float weight, int *split)
 {
-    tr->verify_now = 0;
+    tr->verify_now -= tr->verify_now > 0;
     if (tr->n_views >= 2 && likeness(t, sim_to_mean(t, tr)) < 0.55f) {
         if (weight < CHECK_QUALITY)
             return 0;
         tr->n_refuted++;
-        tr->verify_now = 1;
+        tr->verify_now = VERIFY_VIEWS;
         *split = tr->n_refuted >= 2;
         tr->status = MIEN_STATUS_UNDECIDED; /* no name while in doubt */
         tr->id = -1;
@@ -435,7 +436,7 @@ static void seen(MienTagger *t, Track *tr, const MienFace *face)
     if (tr->n_detections) {
         if (since > 3 * t->params.interval) { /* out of sight for a while: where it went says little about its speed */
             mieni_motion_start(&tr->motion, face->box_px);
-            tr->verify_now = 1;
+            tr->verify_now = VERIFY_VIEWS;
         } else {
             mieni_motion_update(&tr->motion, face->box_px, since);
         }
@@ -463,9 +464,9 @@ static void match_by_overlap(MienTagger *t, int n_faces)
         /* somebody else is just as near: the name must be proved again */
         for (int k = 0; k < t->n_tracks; k++)
             if (k != i && mien_box_iou(mieni_motion_box(&t->track[k].motion), t->face[j].box_px) > 0.2f)
-                tr->verify_now = 1;
+                tr->verify_now = VERIFY_VIEWS;
         if (mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) < 0.5f) /* it jumped or changed its shape */
-            tr->verify_now = 1;
+            tr->verify_now = VERIFY_VIEWS;
         t->taken[j] = 1;
         seen(t, tr, &t->face[j]);
     }
