@@ -37,7 +37,8 @@ tab=$(printf '\t') cr=$(printf '\r')
 no_make=$(echo "$text" | but '(^|/)(Makefile|module\.mk)$|\.tsv$')
 # shellcheck disable=SC2086
 {
-rule 'no tabs' "$tab" $no_make
+# what cJSON prints has a tab after the colon, and tests quote it
+rule 'no tabs' "(^|[^:])$tab" $no_make
 rule 'no blanks at the end of a line' "[ $tab]\$" $text
 rule 'no carriage returns' "$cr" $text
 rule 'no notes to self' '(TO''DO|FIX''ME|(^|[^X])XX''X([^X]|$))' $(echo "$text" | but '^tests/style/')
