@@ -1,8 +1,10 @@
 /* mien — people in galleries, questions about faces, networks. This file finds the command that was asked for and runs it;
  * what there is stands in the registry below. */
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "mien/exec.h"
@@ -155,10 +157,31 @@ static int run_command(Tool *tool, const Command *c, int argc, char **argv)
     return status;
 }
 
+/* Networks lie beside the program: ../models in a build tree, ../share/mien/models once installed, wherever that is. The
+ * user's own MIEN_MODELS comes first; where neither folder is there the engine's built-in one is tried. */
+static void find_models(void)
+{
+    static const char *const beside[] = { "../models", "../share/mien/models" };
+    char program[PATH_MAX], file[PATH_MAX + 64];
+    ssize_t n = getenv("MIEN_MODELS") ? 0 : readlink("/proc/self/exe", program, sizeof(program) - 1);
+    char *slash = n > 0 ? memrchr(program, '/', (size_t)n) : NULL;
+    if (!slash)
+        return;
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(beside); i++) {
+        snprintf(file, sizeof(file), "%.*s/%s/manifest.json", (int)(slash - program), program, beside[i]);
+        if (access(file, R_OK) == 0) {
+            *strrchr(file, '/') = '\0';
+            setenv("MIEN_MODELS", file, 1);
+            return;
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     Tool tool = { 0 };
     int status;
+    find_models();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message and a status */
     catch_signals();
     if (argc < 2) {
