@@ -42,7 +42,7 @@ for kind in AVFilter FFFilter; do
     check "$kind: declared in alphabetical order, with the tree's own type"
 
     grep -qF 'OBJS-$(CONFIG_FACETAG_FILTER) += vf_facetag.o glue.o' "$t/libavfilter/Makefile" &&
-        grep -qx 'facetag_filter_deps="libmien libass"' "$t/configure" && grep -qx '    libmien' "$t/configure" &&
+        grep -qx 'facetag_filter_deps="libmien libass avformat swscale"' "$t/configure" && grep -qx '    libmien' "$t/configure" &&
         grep -q '^enabled libmien .*require_pkg_config libmien' "$t/configure" && [ -x "$t/configure" ] && sh -n "$t/configure"
     check "$kind: Makefile and configure know the filters and libmien"
 
