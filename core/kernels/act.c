@@ -60,3 +60,25 @@ void mieni_mul_channel_f32_c(float *y, const float *a, const float *b, ptrdiff_t
             y[i] = a[i] * b[i];
     }
 }
+
+void mieni_act_grad_f32_c(float *d, const float *at, ptrdiff_t n_px, int c, MieniAct act)
+{
+    ptrdiff_t n = n_px * c;
+    switch (act.kind) {
+    case MIENI_ACT_NONE:
+        break;
+    case MIENI_ACT_RELU:
+        for (ptrdiff_t i = 0; i < n; i++)
+            d[i] = at[i] > 0 ? d[i] : 0;
+        break;
+    case MIENI_ACT_PRELU:
+        for (ptrdiff_t p = 0; p < n_px; p++, d += c, at += c)
+            for (int i = 0; i < c; i++)
+                d[i] = at[i] < 0 ? act.slope[i] * d[i] : d[i];
+        break;
+    case MIENI_ACT_SIGMOID:
+        for (ptrdiff_t i = 0; i < n; i++)
+            d[i] *= at[i] * (1 - at[i]);
+        break;
+    }
+}

@@ -31,3 +31,19 @@ void mieni_gemm_f32_c(int m, int n, int k, const float *a, ptrdiff_t lda, const 
             row_block(nj, k, a + i * lda, b + j, ldb, c + i * ldc + j);
     }
 }
+
+void mieni_gemm_add_f32_c(int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
+                          float *c, ptrdiff_t ldc)
+{
+    ptrdiff_t a_row = trans ? 1 : lda, a_k = trans ? lda : 1;
+    for (int j = 0; j < n; j += BLOCK_N) {
+        int nj = n - j < BLOCK_N ? n - j : BLOCK_N;
+        for (int i = 0; i < m; i++) {
+            float *restrict ci = c + i * ldc + j;
+            const float *ai = a + i * a_row, *restrict bj = b + j;
+            for (int kk = 0; kk < k; kk++)
+                for (int jj = 0; jj < nj; jj++)
+                    ci[jj] += ai[kk * a_k] * bj[kk * ldb + jj];
+        }
+    }
+}

@@ -47,6 +47,10 @@ typedef struct MieniPlane {
 typedef struct MienKernels {
     MienCpu level;
 
+    /* c[m,n] += a[m,k] · b[k,n]; trans: a is stored as [k,m]. The sum goes on from c's value, so its bits don't depend on how
+     * k is cut into calls. */
+    void (*gemm_add_f32)(int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
+                         float *c, ptrdiff_t ldc);
     /* c[m,n] = a[m,k] · b[k,n], row-major with leading dimensions in elements; k >= 1. */
     void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
                      ptrdiff_t ldc);
@@ -59,6 +63,9 @@ typedef struct MienKernels {
      * pixel to pixel. */
     void (*affine_f32)(float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, ptrdiff_t n_px, int c, const float *scale,
                        const float *bias, MieniAct act);
+
+    /* Through an activation backward: d *= act'(.). at: what came out of it; for prelu, what went in. */
+    void (*act_grad_f32)(float *d, const float *at, ptrdiff_t n_px, int c, MieniAct act);
 
     /* y = act(alpha·a + beta·b); y may be a or b. */
     void (*add_f32)(float *y, const float *a, const float *b, float alpha, float beta, ptrdiff_t n_px, int c, MieniAct act);
@@ -88,6 +95,9 @@ const char *mieni_cpu_unknown_word(void);
 /* The C versions, by file; later levels fall back on them. gemm.c, act.c, dwconv.c, im2col.c, pool.c. */
 void mieni_gemm_f32_c(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
                       ptrdiff_t ldc);
+void mieni_gemm_add_f32_c(int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
+                          float *c, ptrdiff_t ldc);
+void mieni_act_grad_f32_c(float *d, const float *at, ptrdiff_t n_px, int c, MieniAct act);
 void mieni_affine_f32_c(float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, ptrdiff_t n_px, int c, const float *scale,
                         const float *bias, MieniAct act);
 void mieni_add_f32_c(float *y, const float *a, const float *b, float alpha, float beta, ptrdiff_t n_px, int c, MieniAct act);
@@ -103,6 +113,22 @@ void mieni_softmax_f32_c(float *y, const float *x, ptrdiff_t n_px, int c);
 void mieni_l2norm_f32_c(float *y, const float *x, ptrdiff_t n_px, int c, float eps);
 /* y[ch] = mean over n_px pixels, summed in double. */
 void mieni_mean_f32_c(float *y, const float *x, ptrdiff_t n_px, int c);
+/* y[ch] = sum over n_px pixels of a·b, in double, for n_c channels; b NULL: of a; negative: where b < 0 only. ld: elements from
+ * pixel to pixel. */
+void mieni_sum_f32_c(float *y, const float *a, const float *b, int negative, ptrdiff_t n_px, ptrdiff_t ld, int n_c);
+/* Backward of the two above: dx from dy, which may be the same; y and x as they were. */
+void mieni_softmax_grad_f32_c(float *dx, const float *dy, const float *y, ptrdiff_t n_px, int c);
+void mieni_l2norm_grad_f32_c(float *dx, const float *dy, const float *x, ptrdiff_t n_px, int c, float eps);
+
+/* Backward of depthwise convolution to one row of the window's weights: dw[kx·c + ch] += sum over a row of output pixels of
+ * d[ox·c + ch] · x[ix·c + ch], where ix = ox·stride_x - pad_l + kx·dil_x lies in [0, w). */
+void mieni_dwconv_grad_f32_c(float *dw, const float *d, const float *x, const MieniWindow *win, int w, int out_w, int c);
+/* Backward of pooling: adds output rows [oy0, oy1) to dx for the channels [c0, c0 + n_c) of plane, whose h, w and c are those of dx.
+ * dy, y: whole pictures, out_w wide; max: plane->x and y as forward had them, the first maximum of a window takes all. */
+void mieni_maxpool_grad_f32_c(float *dx, const float *dy, const float *y, const MieniPlane *plane, const MieniWindow *win,
+                              int out_w, int oy0, int oy1);
+void mieni_avgpool_grad_f32_c(float *dx, const float *dy, const MieniPlane *plane, const MieniWindow *win, int out_w, int oy0,
+                              int oy1);
 
 /* Window positions [*k0, *k1) along one axis that fall inside [0, size) when the window starts at i0. */
 static inline void mieni_window_range(int64_t i0, int k, int dil, int size, int *k0, int *k1)

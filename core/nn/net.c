@@ -2,63 +2,96 @@
  *
  * Planning: shapes → which nodes the outputs need → in-place chains → lifetimes → one block → steps with their pointers. Running:
  * for each step its tiles as jobs. How work is cut into tiles depends on shapes and CPU level alone, and each job's
- * scratch is its own, so the number of threads changes no bit of the result. */
+ * scratch is its own, so the number of threads changes no bit of the result. Going backward is in grad.c. */
 #include <string.h>
 
 #include "kernels/fpenv.h"
 #include "mien/error.h"
 #include "nn/nn.h"
 
-struct MienNet {
-    MienModel *model;
-    MienExec exec;
-    MienLog log;
-    MienShape *shape; /* of each activation */
-    float **act;      /* each activation's place in block; NULL: not needed */
-    MieniStep *step;
-    int n_steps;
-    uint8_t *block;
-    size_t block_bytes;
-    uint64_t macs;
-};
-
-/* What planning needs only while it works; indices are activations. */
-typedef struct Plan {
-    uint8_t *needed;
-    int *first, *last; /* steps; the input is made at step -1, outputs live to step n_steps */
-    int *root;         /* activation whose memory this one uses */
-    MieniBuf *buf;     /* memory of roots, then workspace of steps */
-    int *act_of_buf;
-} Plan;
-
-static void free_plan(Plan *p)
+static void free_plan(MieniPlan *p)
 {
     mien_free(p->needed);
     mien_free(p->first);
     mien_free(p->last);
     mien_free(p->root);
+    mien_free(p->dfirst);
+    mien_free(p->dlast);
+    mien_free(p->droot);
     mien_free(p->buf);
-    mien_free(p->act_of_buf);
+    mien_free(p->at);
 }
 
-static int alloc_plan(Plan *p, int n_acts)
+/* Buffers: an activation's memory and workspace; with gradients, twice that, `pre`, `shared`, weights and sums of inputs. */
+static int alloc_plan(MieniPlan *p, int n_acts, unsigned grad)
 {
     size_t n = (size_t)n_acts;
+    p->max_bufs = n_acts * (grad ? 4 + 2 + MIENI_N_DW + MIENI_MAX_IN : 2);
     p->needed = mien_calloc(n, sizeof(*p->needed));
     p->first = mien_calloc(n, sizeof(*p->first));
     p->last = mien_calloc(n, sizeof(*p->last));
     p->root = mien_calloc(n, sizeof(*p->root));
-    p->buf = mien_calloc(2 * n, sizeof(*p->buf));
-    p->act_of_buf = mien_calloc(2 * n, sizeof(*p->act_of_buf));
-    return p->needed && p->first && p->last && p->root && p->buf && p->act_of_buf ? 0 : MIEN_ERR(ENOMEM);
+    p->buf = mien_calloc((size_t)p->max_bufs, sizeof(*p->buf));
+    p->at = mien_calloc((size_t)p->max_bufs, sizeof(*p->at));
+    return p->needed && p->first && p->last && p->root && p->buf && p->at ? 0 : MIEN_ERR(ENOMEM);
+}
+
+int mieni_plan_add(MieniPlan *p, float **at, size_t elems, int first, int last)
+{
+    if (elems > SIZE_MAX / 8)
+        return MIEN_ERR(ENOMEM);
+    p->at[p->n_bufs] = at;
+    p->buf[p->n_bufs++] = (MieniBuf){ elems * sizeof(float), first, last, 0 };
+    return 0;
+}
+
+int mieni_plan_add_work(MieniPlan *p, float **at, size_t *elems, int n_jobs, int step)
+{
+    if (!*elems)
+        return 0;
+    if (*elems > SIZE_MAX / 8 / MIENI_MAX_JOBS)
+        return MIEN_ERR(ENOMEM);
+    *elems = (*elems + 15) / 16 * 16; /* each slot starts at 64 bytes */
+    return mieni_plan_add(p, at, (size_t)n_jobs * *elems, step, step);
+}
+
+/* The model's outputs, or those that the caller names: any activation. */
+static int choose_outputs(MienNet *net, const MienNetParams *params)
+{
+    const MienModel *m = net->model;
+    int n = params->outputs ? params->n_outputs : m->n_outputs;
+    if (n < 1 || n > MIENI_MAX_NODES)
+        return mien_fail(net->log, MIEN_ERR(EINVAL), "%s: %d outputs were asked for", m->path, n);
+    if (!(net->output = mien_calloc((size_t)n, sizeof(*net->output))))
+        return MIEN_ERR(ENOMEM);
+    net->n_outputs = n;
+    if (!params->outputs) {
+        memcpy(net->output, m->output, (size_t)n * sizeof(*net->output));
+        return 0;
+    }
+    for (int i = 0; i < n; i++) {
+        const char *name = params->outputs[i];
+        int a = strcmp(name, m->input.name) ? -1 : 0;
+        for (int k = 0; k < m->n_nodes && a < 0; k++)
+            a = strcmp(name, m->node[k].out) ? -1 : k + 1;
+        if (a < 0)
+            return mien_fail(net->log, MIEN_E_NOTFOUND, "%s: the network has no activation '%s'", m->path, name);
+        for (int k = 0; k < i; k++) {
+            if (net->output[k].activation == a)
+                return mien_fail(net->log, MIEN_ERR(EINVAL), "%s: the output '%s' was asked for twice", m->path, name);
+        }
+        net->output[i].activation = a;
+        memcpy(net->output[i].name, a ? m->node[a - 1].out : m->input.name, sizeof(net->output[i].name));
+    }
+    return 0;
 }
 
 /* Steps for the nodes that an output depends on, in the file's order. */
-static int choose_steps(MienNet *net, Plan *p)
+static int choose_steps(MienNet *net, MieniPlan *p)
 {
     const MienModel *m = net->model;
-    for (int i = 0; i < m->n_outputs; i++)
-        p->needed[m->output[i].activation] = 1;
+    for (int i = 0; i < net->n_outputs; i++)
+        p->needed[net->output[i].activation] = 1;
     for (int i = m->n_nodes - 1; i >= 0; i--) {
         if (!p->needed[i + 1])
             continue;
@@ -70,13 +103,13 @@ static int choose_steps(MienNet *net, Plan *p)
     return (net->step = mien_calloc((size_t)net->n_steps + 1, sizeof(*net->step))) ? 0 : MIEN_ERR(ENOMEM);
 }
 
-static int n_jobs_of(const MieniStep *s, int n_threads)
+int mieni_n_jobs(int n_tiles, int n_threads)
 {
-    int n = s->n_tiles < n_threads ? s->n_tiles : n_threads;
+    int n = n_tiles < n_threads ? n_tiles : n_threads;
     return n < 1 ? 1 : n > MIENI_MAX_JOBS ? MIENI_MAX_JOBS : n;
 }
 
-static void fill_steps(MienNet *net, const Plan *p, const MienKernels *kernels, int n_threads)
+static void fill_steps(MienNet *net, const MieniPlan *p, const MienKernels *kernels, int n_threads)
 {
     const MienModel *m = net->model;
     int i_step = 0;
@@ -94,15 +127,14 @@ static void fill_steps(MienNet *net, const Plan *p, const MienKernels *kernels, 
         s->n_tiles = 1;
         if (node->op->plan)
             node->op->plan(s);
-        s->n_jobs = n_jobs_of(s, n_threads);
+        s->n_jobs = mieni_n_jobs(s->n_tiles, n_threads);
         if (node->op->macs)
             net->macs += node->op->macs(node, s->in_shape, &s->out_shape);
     }
 }
 
-/* First and last step of each activation, and which may share memory: an element-wise node writes over an input that
- * nothing reads afterwards. */
-static void find_lifetimes(const MienNet *net, Plan *p)
+/* First and last step of each activation. */
+static void find_lifetimes(const MienNet *net, MieniPlan *p)
 {
     const MienModel *m = net->model;
     p->first[0] = p->last[0] = -1;
@@ -113,9 +145,14 @@ static void find_lifetimes(const MienNet *net, Plan *p)
         for (int k = 0; k < node->n_in; k++)
             p->last[node->in[k]] = i;
     }
-    for (int i = 0; i < m->n_outputs; i++)
-        p->last[m->output[i].activation] = net->n_steps;
+    for (int i = 0; i < net->n_outputs; i++)
+        p->last[net->output[i].activation] = mieni_grad_end(net);
+}
 
+/* Which activations may share memory: an element-wise node writes over an input that nothing reads afterwards. */
+static void share_memory(const MienNet *net, MieniPlan *p)
+{
+    const MienModel *m = net->model;
     p->root[0] = 0;
     for (int i = 0; i < net->n_steps; i++) {
         const MieniNode *node = net->step[i].node;
@@ -133,36 +170,29 @@ static void find_lifetimes(const MienNet *net, Plan *p)
     }
 }
 
-/* Sizes and places of all memory; returns how many buffers of p->buf hold activations, the rest is workspace in the order of
- * the steps. Workspace lives in its step alone. */
-static int place(MienNet *net, Plan *p, int n_acts)
+/* Sizes and places of all memory. Workspace lives in its step alone. */
+static int place(MienNet *net, MieniPlan *p)
 {
-    int n_bufs = 0;
-    for (int a = 0; a < n_acts; a++) {
-        if (p->needed[a] && p->root[a] == a) {
-            p->act_of_buf[n_bufs] = a;
-            p->buf[n_bufs++] = (MieniBuf){ mien_shape_elems(net->shape[a]) * sizeof(float), p->first[a], p->last[a], 0 };
-        }
+    int ret = 0;
+    for (int a = 0; a < net->model->n_nodes + 1 && !ret; a++) {
+        if (p->needed[a] && p->root[a] == a)
+            ret = mieni_plan_add(p, &net->act[a], mien_shape_elems(net->shape[a]), p->first[a], p->last[a]);
     }
-    int n_roots = n_bufs;
-    for (int i = 0; i < net->n_steps; i++) {
+    for (int i = 0; i < net->n_steps && !ret; i++) {
         MieniStep *s = &net->step[i];
-        if (s->work_elems > SIZE_MAX / 8 / MIENI_MAX_JOBS)
-            return MIEN_ERR(ENOMEM);
-        s->work_elems = (s->work_elems + 15) / 16 * 16; /* each slot starts at 64 bytes */
-        if (s->work_elems) {
-            p->act_of_buf[n_bufs] = i;
-            p->buf[n_bufs++] = (MieniBuf){ (size_t)s->n_jobs * s->work_elems * sizeof(float), i, i, 0 };
-        }
+        ret = mieni_plan_add_work(p, &s->work, &s->work_elems, s->n_jobs, i);
     }
-    int ret = mieni_plan_place(p->buf, n_bufs, &net->block_bytes);
+    if (!ret)
+        ret = mieni_grad_place(net, p);
+    if (!ret)
+        ret = mieni_plan_place(p->buf, p->n_bufs, &net->block_bytes);
     if (ret < 0)
         return mien_fail(net->log, ret, "%s: a network of this size does not fit into memory", net->model->path);
-    return n_roots;
+    return 0;
 }
 
-/* Everything up to the size of the block; returns what place returns. */
-static int plan_net(MienNet *net, Plan *p, const MienNetParams *params)
+/* Everything up to the size of the block. */
+static int plan_net(MienNet *net, MieniPlan *p, const MienNetParams *params)
 {
     const MienModel *m = net->model;
     int n_acts = m->n_nodes + 1, ret;
@@ -170,6 +200,8 @@ static int plan_net(MienNet *net, Plan *p, const MienNetParams *params)
     if (params->n < 1 || params->n > MIENI_MAX_BATCH)
         return mien_fail(net->log, MIEN_ERR(EINVAL), "%s: a batch of %d; 1 to %d are possible", m->path, params->n,
                          MIENI_MAX_BATCH);
+    if (params->grad & ~(unsigned)(MIEN_NET_GRAD_INPUT | MIEN_NET_GRAD_WEIGHTS))
+        return mien_fail(net->log, MIEN_ERR(EINVAL), "%s: grad has unknown bits (0x%x)", m->path, params->grad);
     int h = params->h_px ? params->h_px : in->h, w = params->w_px ? params->w_px : in->w;
     if (h < 1 || w < 1)
         return mien_fail(net->log, MIEN_E_SHAPE, "%s: the input's size is free and none was given", m->path);
@@ -179,32 +211,34 @@ static int plan_net(MienNet *net, Plan *p, const MienNetParams *params)
     if (!(net->shape = mien_calloc((size_t)n_acts, sizeof(*net->shape))) ||
         !(net->act = mien_calloc((size_t)n_acts, sizeof(*net->act))))
         return MIEN_ERR(ENOMEM);
-    if ((ret = alloc_plan(p, n_acts)) < 0 ||
+    if ((ret = choose_outputs(net, params)) < 0 || (ret = alloc_plan(p, n_acts, net->grad)) < 0 ||
         (ret = mieni_graph_infer(m, (MienShape){ params->n, h, w, in->c }, net->shape, net->log)) < 0 ||
         (ret = choose_steps(net, p)) < 0)
         return ret;
     fill_steps(net, p, mieni_kernels(params->cpu), params->exec.n_threads);
     find_lifetimes(net, p);
-    return place(net, p, n_acts);
+    if ((ret = mieni_grad_plan(net, p)) < 0)
+        return ret;
+    share_memory(net, p);
+    return place(net, p);
 }
 
-static void set_pointers(MienNet *net, const Plan *p, int n_roots)
+static void set_pointers(MienNet *net, const MieniPlan *p)
 {
     const MienModel *m = net->model;
-    for (int i = 0; i < n_roots; i++)
-        net->act[p->act_of_buf[i]] = (float *)(void *)(net->block + p->buf[i].offset);
+    for (int i = 0; i < p->n_bufs; i++)
+        *p->at[i] = (float *)(void *)(net->block + p->buf[i].offset);
     for (int a = 1; a < m->n_nodes + 1; a++) {
         if (p->needed[a])
             net->act[a] = net->act[p->root[a]];
     }
-    for (int i = 0, b = n_roots; i < net->n_steps; i++) {
+    for (int i = 0; i < net->n_steps; i++) {
         MieniStep *s = &net->step[i];
         for (int k = 0; k < s->n_in; k++)
             s->in[k] = net->act[s->node->in[k]];
         s->out = net->act[s->node - m->node + 1];
-        if (s->work_elems)
-            s->work = (float *)(void *)(net->block + p->buf[b++].offset);
     }
+    mieni_grad_set_pointers(net, p);
 }
 
 static MienNet *new_net(MienModel *model, const MienNetParams *params)
@@ -214,6 +248,7 @@ static MienNet *new_net(MienModel *model, const MienNetParams *params)
         net->model = mien_model_ref(model);
         net->exec = params->exec;
         net->log = params->log;
+        net->grad = params->grad;
     }
     return net;
 }
@@ -221,20 +256,19 @@ static MienNet *new_net(MienModel *model, const MienNetParams *params)
 int mien_net_create(MienNet **out, MienModel *model, const MienNetParams *params)
 {
     *out = NULL;
-    Plan plan = { 0 };
+    MieniPlan plan = { 0 };
     MienNet *net = new_net(model, params);
     if (!net)
         return MIEN_ERR(ENOMEM);
     int ret = plan_net(net, &plan, params);
     if (ret < 0)
         goto fail;
-    int n_roots = ret;
     if (!(net->block = mien_malloc(net->block_bytes))) {
         ret = mien_fail(net->log, MIEN_ERR(ENOMEM), "%s: no memory for the %zu bytes that this input size needs", model->path,
                         net->block_bytes);
         goto fail;
     }
-    set_pointers(net, &plan, n_roots);
+    set_pointers(net, &plan);
     free_plan(&plan);
     memset(net->act[0], 0, mien_shape_elems(net->shape[0]) * sizeof(float));
     if (mieni_cpu_unknown_word())
@@ -253,7 +287,7 @@ fail:
 
 int mien_net_estimate(MienModel *model, const MienNetParams *params, size_t *memory_bytes, uint64_t *macs)
 {
-    Plan plan = { 0 };
+    MieniPlan plan = { 0 };
     MienNet *net = new_net(model, params);
     if (!net)
         return MIEN_ERR(ENOMEM);
@@ -276,6 +310,10 @@ void mien_net_destroy(MienNet **pnet)
     mien_free(net->shape);
     mien_free(net->act);
     mien_free(net->step);
+    mien_free(net->output);
+    mien_free(net->dact);
+    mien_free(net->back);
+    mien_free(net->dweight);
     mien_free(net->block);
     mien_free(net);
     *pnet = NULL;
@@ -296,6 +334,7 @@ int mien_net_run(MienNet *net)
 {
     for (int i = 0; i < net->n_steps; i++)
         mien_exec_run(net->exec, step_job, &net->step[i], net->step[i].n_jobs);
+    net->ran = 1;
     return 0;
 }
 
@@ -318,11 +357,16 @@ float *mien_net_input(MienNet *net, MienShape *shape)
     return net->act[0];
 }
 
+int mien_net_n_outputs(const MienNet *net)
+{
+    return net->n_outputs;
+}
+
 const float *mien_net_output(const MienNet *net, int i_output, MienShape *shape)
 {
-    if (i_output < 0 || i_output >= net->model->n_outputs)
+    if (i_output < 0 || i_output >= net->n_outputs)
         return NULL;
-    int a = net->model->output[i_output].activation;
+    int a = net->output[i_output].activation;
     if (shape)
         *shape = net->shape[a];
     return net->act[a];
@@ -330,8 +374,8 @@ const float *mien_net_output(const MienNet *net, int i_output, MienShape *shape)
 
 const float *mien_net_output_named(const MienNet *net, const char *name, MienShape *shape)
 {
-    for (int i = 0; i < net->model->n_outputs; i++) {
-        if (!strcmp(net->model->output[i].name, name))
+    for (int i = 0; i < net->n_outputs; i++) {
+        if (!strcmp(net->output[i].name, name))
             return mien_net_output(net, i, shape);
     }
     return NULL;

@@ -22,6 +22,7 @@
 struct cJSON;
 typedef struct MieniOp MieniOp;
 typedef struct MieniStep MieniStep;
+typedef struct MieniGrad MieniGrad;
 
 typedef struct MieniNode {
     const MieniOp *op;
@@ -89,6 +90,16 @@ struct MieniOp {
     void (*plan)(MieniStep *step);
     /* Computes tiles [tile0, tile1). work: work_elems floats of this job alone, 64-byte aligned; NULL if none were asked. */
     void (*forward)(const MieniStep *step, int tile0, int tile1, float *work);
+    /* Backward (grad.c). An op with `act` sees the gradient behind its activation: dJ/d(what goes into it). */
+    unsigned grad_reads;    /* bit i: backward reads in[i]; MIENI_READS_OUT: out */
+    unsigned grad_reads_w;  /* bit i: so it does where gradients of weights are wanted */
+    unsigned grad_in_place; /* bit i: din[i] may lie on dout, where both have as many elements */
+    unsigned grad_adds;     /* bit i: backward heeds `add` for din[i]; for others the engine adds */
+    /* Cuts the work: sets n_passes and n_tiles of each (at entry: 1 pass, the tiles of forward), work_elems, shared_elems and
+     * what else of g is the op's own. Passes run one after the other. As with plan: from shapes and kernels alone. */
+    void (*plan_backward)(MieniGrad *g);
+    /* Tiles [tile0, tile1) of a pass: from g->dout (which may be overwritten) all din[i] and dweight … that are not NULL. */
+    void (*backward)(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work);
     /* Multiply-accumulates for these shapes. */
     uint64_t (*macs)(const MieniNode *node, const MienShape *in, const MienShape *out);
     /* "3x3 s2 p1" for people. */
@@ -111,11 +122,106 @@ struct MieniStep {
     MienShape in_shape[MIENI_MAX_IN];
     float *out;
     MienShape out_shape;
+    float *pre;  /* where it goes backward and has a prelu: x·w + b, before the activation; else NULL */
     float *work; /* n_jobs slots of work_elems each */
     size_t work_elems;
     int n_tiles, n_jobs;
     int tile_px, tile_c, tiles_px, tiles_c; /* the op's own cut of the work */
 };
+
+#define MIENI_READS_OUT (1u << 31)
+#define MIENI_MAX_PASSES 4
+enum { MIENI_DWEIGHT, MIENI_DBIAS, MIENI_DSCALE, MIENI_DSLOPE, MIENI_N_DW };
+
+/* A step going backward: what `backward` sees. Of step->in and step->out only what grad_reads names is still there. */
+struct MieniGrad {
+    const MieniStep *step;    /* NULL: no gradient is wanted from here on down */
+    unsigned wants;           /* bit i: dJ/d(in[i]) */
+    unsigned wants_w;         /* bit i: dw[i] */
+    unsigned sums;            /* bit i: the engine adds din[i] to another reader's. Not of grad_adds */
+    float *dout;              /* dJ/d(out), then behind the activation; dies with this step */
+    float *din[MIENI_MAX_IN]; /* where dJ/d(in[i]) goes; NULL: not wanted */
+    unsigned add;             /* bit i: add to din[i], another reader of in[i] has written it. Only bits of grad_adds */
+    float *dw[MIENI_N_DW];    /* NULL: not wanted. The engine itself does bias and slope */
+    float *shared, *work;     /* of the step; n_jobs slots of work_elems each */
+    size_t shared_elems, work_elems;
+    int n_passes, n_tiles[MIENI_MAX_PASSES];
+    int tile_px, tiles_px, tile_c, tiles_c, n_parts; /* the op's own */
+    /* The engine's own. */
+    int n_jobs;
+    const float *pre;            /* what went into a prelu */
+    float *grad_of[MIENI_MAX_IN]; /* dJ/d(in[i]): din[i], or what din[i] is added to */
+};
+
+/* A gradient of weights, by name. */
+typedef struct MieniWeightGrad {
+    const char *name; /* the model's */
+    float *grad;
+    size_t n_elems;
+} MieniWeightGrad;
+
+struct MienNet {
+    MienModel *model;
+    MienExec exec;
+    MienLog log;
+    unsigned grad;
+    MieniOutput *output; /* borrowed names */
+    int n_outputs;
+    MienShape *shape; /* of each activation */
+    float **act;      /* each activation's place in block; NULL: not needed */
+    MieniStep *step;
+    int n_steps;
+    /* Where grad is not 0, else NULL: gradients of activations, a MieniGrad a step (step NULL: nothing flows there). */
+    float **dact;
+    MieniGrad *back;
+    MieniWeightGrad *dweight;
+    int n_dweights;
+    int ran; /* a run, and no backward since */
+    uint8_t *block;
+    size_t block_bytes;
+    uint64_t macs;
+};
+
+/* The activation where a kernel applies it at once: act, or none where what goes into it is kept (s->pre). */
+MieniAct mieni_act_now(const MieniStep *s);
+/* … and where it is kept: out[at …] = act(pre[at …]) for n_px pixels, ld elements apart, of channels [c0, c0 + c). */
+void mieni_act_later(const MieniStep *s, size_t at, ptrdiff_t ld, ptrdiff_t n_px, int c, int c0);
+
+/* plan.c: memory by lifetime. A buffer lives from step first to step last, both included. */
+typedef struct MieniBuf {
+    size_t bytes;
+    int first, last;
+    size_t offset; /* out; a multiple of 64 */
+} MieniBuf;
+
+/* The plan of memory while it is made: buffers, and where each one's address goes. */
+typedef struct MieniPlan {
+    uint8_t *needed;   /* this and the next three by activation */
+    int *first, *last; /* steps; the input is made at step -1, outputs live to the end */
+    int *root;         /* activation whose memory this one uses */
+    int *dfirst, *dlast, *droot; /* the same for gradients; dfirst INT_MAX: there is none */
+    MieniBuf *buf;
+    float ***at;
+    int n_bufs, max_bufs;
+} MieniPlan;
+
+/* Asks for memory; MIEN_ERR(ENOMEM) when there is too much of it to count. */
+int mieni_plan_add(MieniPlan *p, float **at, size_t elems, int first, int last);
+/* The same for n_jobs slots of workspace in one step; *elems a slot is rounded up. 0: nothing. */
+int mieni_plan_add_work(MieniPlan *p, float **at, size_t *elems, int n_jobs, int step);
+/* How many jobs these tiles are dealt out to. */
+int mieni_n_jobs(int n_tiles, int n_threads);
+
+/* grad.c. Time goes on behind the last step: the caller at n_steps, then backward in reverse, the end last of all. */
+int mieni_grad_end(const MienNet *net);
+/* Decides which steps go backward and plans them; keeps activations for as long as that needs them (p->last). */
+int mieni_grad_plan(MienNet *net, MieniPlan *p);
+/* Adds gradients and their workspace to the plan of memory. */
+int mieni_grad_place(MienNet *net, MieniPlan *p);
+/* Sets pointers, once the plan's are. */
+void mieni_grad_set_pointers(MienNet *net, const MieniPlan *p);
+/* `backward` of ops that leave the numbers as they are: din[0] = dout. */
+void mieni_copy_backward(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work);
 
 /* graph.c: JSON text → model->input, node, output; names, order, attributes. */
 int mieni_graph_parse(MienModel *model, const char *json, size_t json_bytes, const MieniCtx *ctx);
@@ -144,19 +250,16 @@ void mieni_plan_pixels(MieniStep *step, size_t n_px, int c);
 /* Pixels [*px0, *px0 + return value) of a tile of such a cut. */
 size_t mieni_tile_pixels(const MieniStep *step, int i_tile, size_t n_px, size_t *px0);
 
-/* plan.c: memory by lifetime. A buffer lives from step first to step last, both included. */
-typedef struct MieniBuf {
-    size_t bytes;
-    int first, last;
-    size_t offset; /* out; a multiple of 64 */
-} MieniBuf;
-/* Places buffers so that no two alive at one step overlap; *total_bytes is the block's size. MIEN_ERR(ENOMEM), also when sizes
+/* plan.c. Places buffers so that no two alive at one step overlap; *total_bytes is the block's size. MIEN_ERR(ENOMEM), also when sizes
  * overflow. */
 int mieni_plan_place(MieniBuf *buf, int n_bufs, size_t *total_bytes);
 
 /* blas.c: c = a·b as in MienKernels.gemm_f32, by the kernel or by OpenBLAS, whichever the table says is right. */
 void mieni_sgemm(const MienKernels *k, int m, int n, int kk, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
                  float *c, ptrdiff_t ldc);
+/* c += a·b, or a^T·b, as in MienKernels.gemm_add_f32. */
+void mieni_sgemm_add(const MienKernels *k, int trans, int m, int n, int kk, const float *a, ptrdiff_t lda, const float *b,
+                     ptrdiff_t ldb, float *c, ptrdiff_t ldc);
 /* Not 0 when the OpenBLAS of this process runs threads of its own (some other library brought that flavour in). */
 int mieni_blas_threads(void);
 

@@ -55,9 +55,36 @@ static void forward_affine(const MieniStep *s, int tile0, int tile1, float *work
     (void)work;
     int c = s->out_shape.c;
     for (int i = tile0; i < tile1; i++) {
-        size_t px0, n_px = mieni_tile_pixels(s, i, n_pixels(s->out_shape), &px0);
-        s->kernels->affine_f32(s->out + px0 * (size_t)c, c, s->in[0] + px0 * (size_t)c, c, (ptrdiff_t)n_px, c, s->node->scale,
-                               s->node->bias, s->node->act);
+        size_t px0, n_px = mieni_tile_pixels(s, i, n_pixels(s->out_shape), &px0), at = px0 * (size_t)c;
+        float *y = s->pre ? s->pre : s->out;
+        s->kernels->affine_f32(y + at, c, s->in[0] + at, c, (ptrdiff_t)n_px, c, s->node->scale, s->node->bias, mieni_act_now(s));
+        mieni_act_later(s, at, c, (ptrdiff_t)n_px, c, 0);
+    }
+}
+
+enum { SCALE_C = 64 }; /* channels a tile, whose sums are one job's */
+
+static void plan_affine_backward(MieniGrad *g)
+{
+    g->n_passes = 2;
+    g->n_tiles[1] = g->n_tiles[0];
+    g->n_tiles[0] = g->wants_w ? (g->step->out_shape.c + SCALE_C - 1) / SCALE_C : 0;
+}
+
+/* Pass 0: scale, from dout and x. Pass 1: the input, perhaps over dout. */
+static void backward_affine(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    (void)work;
+    const MieniStep *s = g->step;
+    int c = s->out_shape.c;
+    if (!i_pass) {
+        int c0 = tile0 * SCALE_C, c1 = tile1 * SCALE_C < c ? tile1 * SCALE_C : c;
+        mieni_sum_f32_c(g->dw[MIENI_DSCALE] + c0, g->dout + c0, s->in[0] + c0, 0, (ptrdiff_t)n_pixels(s->out_shape), c, c1 - c0);
+        return;
+    }
+    for (int i = tile0; i < tile1 && g->din[0]; i++) {
+        size_t px0, n_px = mieni_tile_pixels(s, i, n_pixels(s->out_shape), &px0), at = px0 * (size_t)c;
+        s->kernels->mul_channel_f32(g->din[0] + at, g->dout + at, s->node->scale, (ptrdiff_t)n_px, c);
     }
 }
 
@@ -96,9 +123,30 @@ static void forward_add(const MieniStep *s, int tile0, int tile1, float *work)
     const MieniNode *node = s->node;
     size_t c = (size_t)s->out_shape.c;
     for (int i = tile0; i < tile1; i++) {
+        size_t px0, n_px = mieni_tile_pixels(s, i, n_pixels(s->out_shape), &px0), at = px0 * c;
+        float *y = s->pre ? s->pre : s->out;
+        s->kernels->add_f32(y + at, s->in[0] + at, s->in[1] + at, node->alpha, node->beta, (ptrdiff_t)n_px, (int)c,
+                            mieni_act_now(s));
+        mieni_act_later(s, at, (ptrdiff_t)c, (ptrdiff_t)n_px, (int)c, 0);
+    }
+}
+
+/* Either input's gradient may lie on dout: read before written. */
+static void backward_add(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    (void)i_pass, (void)work;
+    const MieniStep *s = g->step;
+    size_t c = (size_t)s->out_shape.c;
+    float *da = g->din[0], *db = g->din[1], alpha = s->node->alpha, beta = s->node->beta;
+    for (int i = tile0; i < tile1; i++) {
         size_t px0, n_px = mieni_tile_pixels(s, i, n_pixels(s->out_shape), &px0);
-        s->kernels->add_f32(s->out + px0 * c, s->in[0] + px0 * c, s->in[1] + px0 * c, node->alpha, node->beta, (ptrdiff_t)n_px,
-                            (int)c, node->act);
+        for (size_t k = px0 * c; k < (px0 + n_px) * c; k++) {
+            float d = g->dout[k];
+            if (da)
+                da[k] = alpha * d;
+            if (db)
+                db[k] = beta * d;
+        }
     }
 }
 
@@ -140,25 +188,55 @@ static void forward_mul(const MieniStep *s, int tile0, int tile1, float *work)
     }
 }
 
+/* da = d·b, db = d·a; for a factor a channel, db is the sum over the picture. da may lie on d. */
+static void backward_mul(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    (void)i_pass, (void)work;
+    const MieniStep *s = g->step;
+    MienShape a = s->in_shape[0], b = s->in_shape[1];
+    size_t pic_px = (size_t)a.h * (size_t)a.w, c = (size_t)a.c;
+    for (int i = tile0; i < tile1; i++) {
+        size_t at = (size_t)i * pic_px * c, at_b = (size_t)i * c;
+        const float *d = g->dout + at;
+        if (is_channel_factor(b)) {
+            if (g->din[1])
+                mieni_sum_f32_c(g->din[1] + at_b, d, s->in[0] + at, 0, (ptrdiff_t)pic_px, a.c, a.c);
+            if (g->din[0])
+                s->kernels->mul_channel_f32(g->din[0] + at, d, s->in[1] + at_b, (ptrdiff_t)pic_px, a.c);
+            continue;
+        }
+        for (size_t k = 0; k < pic_px * c; k++) {
+            float dk = d[k];
+            if (g->din[0])
+                g->din[0][at + k] = dk * s->in[1][at + k];
+            if (g->din[1])
+                g->din[1][at + k] = dk * s->in[0][at + k];
+        }
+    }
+}
+
 const MieniOp mieni_op_affine = {
     .name = "affine", .min_in = 1, .max_in = 1, .in_place = 1, .takes_act = 1, .bind = bind_affine, .plan = plan,
-    .forward = forward_affine,
+    .forward = forward_affine, .grad_reads_w = 1, .grad_in_place = 1, .plan_backward = plan_affine_backward,
+    .backward = backward_affine,
 };
 const MieniOp mieni_op_relu = {
     .name = "relu", .min_in = 1, .max_in = 1, .in_place = 1, .parse = parse_relu, .plan = plan, .forward = forward_affine,
+    .grad_in_place = 1, .backward = mieni_copy_backward,
 };
 const MieniOp mieni_op_sigmoid = {
     .name = "sigmoid", .min_in = 1, .max_in = 1, .in_place = 1, .parse = parse_sigmoid, .plan = plan,
-    .forward = forward_affine,
+    .forward = forward_affine, .grad_in_place = 1, .backward = mieni_copy_backward,
 };
 const MieniOp mieni_op_prelu = {
     .name = "prelu", .min_in = 1, .max_in = 1, .in_place = 1, .parse = parse_prelu, .bind = bind_prelu, .plan = plan,
-    .forward = forward_affine,
+    .forward = forward_affine, .grad_reads = 1, .grad_in_place = 1, .backward = mieni_copy_backward,
 };
 const MieniOp mieni_op_add = {
     .name = "add", .attrs = "alpha beta", .min_in = 2, .max_in = 2, .in_place = 3, .takes_act = 1, .parse = parse_add,
-    .infer = infer_add, .bind = bind_add, .plan = plan, .forward = forward_add,
+    .infer = infer_add, .bind = bind_add, .plan = plan, .forward = forward_add, .grad_in_place = 3, .backward = backward_add,
 };
 const MieniOp mieni_op_mul = {
     .name = "mul", .min_in = 2, .max_in = 2, .in_place = 1, .infer = infer_mul, .plan = plan_mul, .forward = forward_mul,
+    .grad_reads = 3, .grad_in_place = 1, .backward = backward_mul,
 };

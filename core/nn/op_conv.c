@@ -5,6 +5,7 @@
  * stays in the cache, and multiplies. Bias and activation are applied to a tile while it is warm. Tiles never span two
  * pictures of a batch, so a picture's result doesn't depend on its neighbours. */
 #include <stdio.h>
+#include <string.h>
 
 #include "mien/error.h"
 #include "nn/nn.h"
@@ -65,22 +66,43 @@ static int bind(const MieniCtx *ctx, MieniNode *node, const MienShape *in)
     return ret ? ret : mieni_bind_act(ctx, node, node->c_out);
 }
 
-/* Tiles of depthwise convolution are rows. */
-static void plan_rows(MieniStep *s)
+/* A convolution as it is computed: the forward one, and each part of the one that goes backward. */
+typedef struct Conv {
+    const MienKernels *kernels;
+    const float *x, *weight, *bias; /* bias, act: of the depthwise kernel alone */
+    MienShape in;
+    MieniWindow win;
+    int groups, c_out, out_w;
+    MieniAct act;
+} Conv;
+
+static Conv forward_conv(const MieniStep *s)
 {
-    MienShape out = s->out_shape;
-    int64_t row_elems = (int64_t)out.w * out.c, rows = row_elems < DW_TILE_ELEMS ? DW_TILE_ELEMS / row_elems : 1;
-    s->tile_px = (int)(rows < out.h ? rows : out.h);
-    s->tiles_px = (out.h + s->tile_px - 1) / s->tile_px;
-    s->work_elems = (size_t)s->node->win.kh * (size_t)s->node->win.kw * sizeof(MieniTap) / sizeof(float);
+    const MieniNode *node = s->node;
+    return (Conv){ s->kernels, s->in[0], node->weight, node->bias, s->in_shape[0], node->win, node->groups, node->c_out,
+                   s->out_shape.w, mieni_act_now(s) };
 }
 
-/* Tiles of products: pixels of about TILE_MACS, all tiles of one size; channels only where one tile would be left. */
-static void plan_product(MieniStep *s, Method method)
+/* ---- cutting the work */
+
+typedef struct Cut {
+    int tile_px, tiles_px, tile_c, tiles_c; /* tiles_px: of a picture */
+} Cut;
+
+/* Tiles of depthwise convolution are rows. */
+static Cut cut_rows(int h, int w, int c)
 {
-    MienShape out = s->out_shape;
-    int64_t k = (int64_t)s->node->win.kh * s->node->win.kw * (s->in_shape[0].c / s->node->groups);
-    int64_t n_px = (int64_t)out.h * out.w, want = TILE_MACS / (k * (out.c / s->node->groups));
+    int64_t row_elems = (int64_t)w * c, rows = row_elems < DW_TILE_ELEMS ? DW_TILE_ELEMS / row_elems : 1;
+    int tile = (int)(rows < h ? rows : h);
+    return (Cut){ tile, (h + tile - 1) / tile, c, 1 };
+}
+
+/* Tiles of products with sums of k: pixels of about TILE_MACS, all tiles of one size; channels only where one tile would be
+ * left. */
+static Cut cut_product(Method method, int64_t n_px, int64_t k, int c, int groups)
+{
+    Cut cut = { .tile_c = c, .tiles_c = 1 };
+    int64_t want = TILE_MACS / (k * (c / groups));
     if (method == IM2COL && want > IM2COL_ELEMS / k)
         want = IM2COL_ELEMS / k;
     if (want < MIN_TILE_PX)
@@ -88,26 +110,38 @@ static void plan_product(MieniStep *s, Method method)
     int64_t tiles = (n_px + want - 1) / want, tile = (n_px + tiles - 1) / tiles;
     if (tiles > 1)
         tile = (tile + TILE_PX_STEP - 1) / TILE_PX_STEP * TILE_PX_STEP;
-    s->tile_px = (int)tile;
-    s->tiles_px = (int)((n_px + tile - 1) / tile);
-    if (s->tiles_px == 1 && s->node->groups == 1 && n_px * k * out.c > TILE_MACS && out.c >= 2 * SPLIT_C) {
-        s->tile_c = SPLIT_C;
-        s->tiles_c = (out.c + SPLIT_C - 1) / SPLIT_C;
+    cut.tile_px = (int)tile;
+    cut.tiles_px = (int)((n_px + tile - 1) / tile);
+    if (cut.tiles_px == 1 && groups == 1 && n_px * k * c > TILE_MACS && c >= 2 * SPLIT_C) {
+        cut.tile_c = SPLIT_C;
+        cut.tiles_c = (c + SPLIT_C - 1) / SPLIT_C;
     }
-    if (method == IM2COL)
-        s->work_elems = (size_t)s->tile_px * (size_t)k;
+    return cut;
+}
+
+static size_t tap_elems(const MieniWindow *w)
+{
+    return (size_t)w->kh * (size_t)w->kw * sizeof(MieniTap) / sizeof(float);
+}
+
+static int sum_length(const MieniStep *s)
+{
+    return s->node->win.kh * s->node->win.kw * (s->in_shape[0].c / s->node->groups);
 }
 
 static void plan(MieniStep *s)
 {
     Method method = method_of(s->node, s->in_shape[0].c);
-    s->tile_c = s->out_shape.c;
-    s->tiles_c = 1;
-    if (method == DEPTHWISE)
-        plan_rows(s);
-    else
-        plan_product(s, method);
-    s->n_tiles = s->out_shape.n * s->tiles_px * s->tiles_c;
+    MienShape out = s->out_shape;
+    Cut cut = method == DEPTHWISE ? cut_rows(out.h, out.w, out.c)
+                                  : cut_product(method, (int64_t)out.h * out.w, sum_length(s), out.c, s->node->groups);
+    if (method != DIRECT)
+        s->work_elems = method == IM2COL ? (size_t)cut.tile_px * (size_t)sum_length(s) : tap_elems(&s->node->win);
+    s->tile_px = cut.tile_px;
+    s->tiles_px = cut.tiles_px;
+    s->tile_c = cut.tile_c;
+    s->tiles_c = cut.tiles_c;
+    s->n_tiles = out.n * s->tiles_px * s->tiles_c;
 }
 
 /* Where tile i lies: picture, first pixel (or row) and channel. */
@@ -115,68 +149,54 @@ typedef struct Tile {
     int i_pic, px0, n_px, c0, n_c;
 } Tile;
 
-static Tile tile_at(const MieniStep *s, int i, int px_of_pic)
+static Tile tile_at(const Cut *cut, int i, int px_of_pic, int c)
 {
     Tile t;
-    t.c0 = i % s->tiles_c * s->tile_c;
-    i /= s->tiles_c;
-    t.px0 = i % s->tiles_px * s->tile_px;
-    t.i_pic = i / s->tiles_px;
-    t.n_px = px_of_pic - t.px0 < s->tile_px ? px_of_pic - t.px0 : s->tile_px;
-    t.n_c = s->out_shape.c - t.c0 < s->tile_c ? s->out_shape.c - t.c0 : s->tile_c;
+    t.c0 = i % cut->tiles_c * cut->tile_c;
+    i /= cut->tiles_c;
+    t.px0 = i % cut->tiles_px * cut->tile_px;
+    t.i_pic = i / cut->tiles_px;
+    t.n_px = px_of_pic - t.px0 < cut->tile_px ? px_of_pic - t.px0 : cut->tile_px;
+    t.n_c = c - t.c0 < cut->tile_c ? c - t.c0 : cut->tile_c;
     return t;
 }
 
-static void finish(const MieniStep *s, float *y, const Tile *t)
+/* ---- products. add: to y in place of writing it. y: the tile's first pixel and channel */
+
+static void product(const Conv *v, int add, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, float *y)
 {
-    const MieniNode *node = s->node;
-    MieniAct act = { node->act.kind, node->act.slope ? node->act.slope + t->c0 : NULL };
-    if (node->bias || act.kind != MIENI_ACT_NONE)
-        s->kernels->affine_f32(y, s->out_shape.c, y, s->out_shape.c, t->n_px, t->n_c, NULL,
-                               node->bias ? node->bias + t->c0 : NULL, act);
+    if (add)
+        mieni_sgemm_add(v->kernels, 0, m, n, k, a, lda, b, v->c_out, y, v->c_out);
+    else
+        mieni_sgemm(v->kernels, m, n, k, a, lda, b, v->c_out, y, v->c_out);
 }
 
-static void forward_direct(const MieniStep *s, int tile0, int tile1)
+static void product_tile(const Conv *v, const Tile *t, float *y, int add, float *work)
 {
-    MienShape in = s->in_shape[0], out = s->out_shape;
-    int pic_px = out.h * out.w;
-    for (int i = tile0; i < tile1; i++) {
-        Tile t = tile_at(s, i, pic_px);
-        ptrdiff_t px = (ptrdiff_t)t.i_pic * pic_px + t.px0;
-        float *y = s->out + px * out.c + t.c0;
-        mieni_sgemm(s->kernels, t.n_px, t.n_c, in.c, s->in[0] + px * in.c, in.c, s->node->weight + t.c0, out.c, y, out.c);
-        finish(s, y, &t);
+    const MieniWindow *win = &v->win;
+    ptrdiff_t pic_elems = (ptrdiff_t)v->in.h * v->in.w * v->in.c;
+    const float *x = v->x + t->i_pic * pic_elems;
+    if (!work) { /* 1×1 */
+        product(v, add, t->n_px, t->n_c, v->in.c, x + (ptrdiff_t)t->px0 * v->in.c, v->in.c, v->weight + t->c0, y);
+        return;
+    }
+    int c_in = v->in.c / v->groups, c_out = v->c_out / v->groups, k = win->kh * win->kw * c_in;
+    MieniPlane plane = { x, v->in.h, v->in.w, v->in.c, 0, c_in };
+    for (int g = 0; g < v->groups; g++) {
+        plane.c0 = g * c_in;
+        v->kernels->im2col_f32(work, &plane, win, v->out_w, t->px0, t->n_px);
+        product(v, add, t->n_px, v->groups == 1 ? t->n_c : c_out, k, work, k, v->weight + t->c0 + g * c_out, y + g * c_out);
     }
 }
 
-static void forward_im2col(const MieniStep *s, int tile0, int tile1, float *work)
-{
-    const MieniNode *node = s->node;
-    MienShape in = s->in_shape[0], out = s->out_shape;
-    int pic_px = out.h * out.w, c_in = in.c / node->groups, c_out = out.c / node->groups;
-    int k = node->win.kh * node->win.kw * c_in;
-    MieniPlane plane = { .h = in.h, .w = in.w, .c = in.c, .n_c = c_in };
-    for (int i = tile0; i < tile1; i++) {
-        Tile t = tile_at(s, i, pic_px);
-        float *y = s->out + ((ptrdiff_t)t.i_pic * pic_px + t.px0) * out.c + t.c0;
-        int n_c = node->groups == 1 ? t.n_c : c_out;
-        plane.x = s->in[0] + (ptrdiff_t)t.i_pic * in.h * in.w * in.c;
-        for (int g = 0; g < node->groups; g++) {
-            plane.c0 = g * c_in;
-            s->kernels->im2col_f32(work, &plane, &node->win, out.w, t.px0, t.n_px);
-            mieni_sgemm(s->kernels, t.n_px, n_c, k, work, k, node->weight + t.c0 + g * c_out, out.c, y + g * c_out, out.c);
-        }
-        finish(s, y, &t);
-    }
-}
+/* ---- depthwise */
 
 /* One run of output pixels of a row that share the window positions [y0, y1) × [x0, x1). */
-static void depthwise_run(const MieniStep *s, const float *pic, float *y, int64_t iy, int64_t ix, int n_px,
-                          const int range[4], MieniTap *tap)
+static void depthwise_run(const Conv *v, const float *pic, float *y, int64_t iy, int64_t ix, int n_px, const int range[4],
+                          MieniTap *tap)
 {
-    const MieniNode *node = s->node;
-    const MieniWindow *w = &node->win;
-    ptrdiff_t c = s->in_shape[0].c, line = s->in_shape[0].w * c;
+    const MieniWindow *w = &v->win;
+    ptrdiff_t c = v->in.c, line = v->in.w * c;
     int y0 = range[0], y1 = range[1], x0 = range[2], x1 = range[3], n = 0;
     for (int ky = y0; ky < y1; ky++) {
         for (int kx = x0; kx < x1; kx++) {
@@ -185,49 +205,382 @@ static void depthwise_run(const MieniStep *s, const float *pic, float *y, int64_
         }
     }
     const float *x = n ? pic + (iy + (int64_t)y0 * w->dil_y) * line + (ix + (int64_t)x0 * w->dil_x) * c : pic;
-    s->kernels->dwconv_f32(y, x, w->stride_x * c, n_px, (int)c, tap, n, node->weight, node->bias, node->act);
+    v->kernels->dwconv_f32(y, x, w->stride_x * c, n_px, (int)c, tap, n, v->weight, v->bias, v->act);
 }
 
-static void depthwise_row(const MieniStep *s, const float *pic, float *y, int oy, MieniTap *tap)
+static void depthwise_row(const Conv *v, int i_pic, float *y, int oy, MieniTap *tap)
 {
-    const MieniWindow *w = &s->node->win;
-    MienShape in = s->in_shape[0], out = s->out_shape;
+    const MieniWindow *w = &v->win;
+    const float *pic = v->x + (ptrdiff_t)i_pic * v->in.h * v->in.w * v->in.c;
     int64_t iy = (int64_t)oy * w->stride_y - w->pad_t;
     int range[4];
-    mieni_window_range(iy, w->kh, w->dil_y, in.h, &range[0], &range[1]);
-    for (int ox = 0; ox < out.w;) {
+    mieni_window_range(iy, w->kh, w->dil_y, v->in.h, &range[0], &range[1]);
+    for (int ox = 0; ox < v->out_w;) {
         int64_t ix = (int64_t)ox * w->stride_x - w->pad_l;
-        mieni_window_range(ix, w->kw, w->dil_x, in.w, &range[2], &range[3]);
+        mieni_window_range(ix, w->kw, w->dil_x, v->in.w, &range[2], &range[3]);
         int n_px = 1;
         if (range[2] == 0 && range[3] == w->kw) { /* whole windows up to the right border */
-            int64_t room = in.w - 1 - (ix + (int64_t)(w->kw - 1) * w->dil_x);
+            int64_t room = v->in.w - 1 - (ix + (int64_t)(w->kw - 1) * w->dil_x);
             int64_t n = room / w->stride_x + 1;
-            n_px = (int)(n < out.w - ox ? n : out.w - ox);
+            n_px = (int)(n < v->out_w - ox ? n : v->out_w - ox);
         }
-        depthwise_run(s, pic, y + (ptrdiff_t)ox * out.c, iy, ix, n_px, range, tap);
+        depthwise_run(v, pic, y + (ptrdiff_t)ox * v->c_out, iy, ix, n_px, range, tap);
         ox += n_px;
     }
 }
 
-static void forward_depthwise(const MieniStep *s, int tile0, int tile1, float *work)
+/* ---- forward */
+
+static void finish(const MieniStep *s, size_t at, const Tile *t)
 {
-    MienShape in = s->in_shape[0], out = s->out_shape;
-    for (int i = tile0; i < tile1; i++) {
-        Tile t = tile_at(s, i, out.h);
-        const float *pic = s->in[0] + (ptrdiff_t)t.i_pic * in.h * in.w * in.c;
-        for (int oy = t.px0; oy < t.px0 + t.n_px; oy++) {
-            float *y = s->out + ((ptrdiff_t)t.i_pic * out.h + oy) * out.w * out.c;
-            depthwise_row(s, pic, y, oy, (MieniTap *)(void *)work);
-        }
-    }
+    const MieniNode *node = s->node;
+    MieniAct act = mieni_act_now(s);
+    float *y = (s->pre ? s->pre : s->out) + at;
+    act.slope = act.slope ? act.slope + t->c0 : NULL;
+    if (node->bias || act.kind != MIENI_ACT_NONE)
+        s->kernels->affine_f32(y, s->out_shape.c, y, s->out_shape.c, t->n_px, t->n_c, NULL,
+                               node->bias ? node->bias + t->c0 : NULL, act);
+    mieni_act_later(s, at, s->out_shape.c, t->n_px, t->n_c, t->c0);
 }
 
 static void forward(const MieniStep *s, int tile0, int tile1, float *work)
 {
-    switch (method_of(s->node, s->in_shape[0].c)) {
-    case DIRECT: forward_direct(s, tile0, tile1); break;
-    case DEPTHWISE: forward_depthwise(s, tile0, tile1, work); break;
-    case IM2COL: forward_im2col(s, tile0, tile1, work); break;
+    MienShape out = s->out_shape;
+    Conv v = forward_conv(s);
+    Cut cut = { s->tile_px, s->tiles_px, s->tile_c, s->tiles_c };
+    int depthwise = method_of(s->node, s->in_shape[0].c) == DEPTHWISE;
+    float *to = s->pre ? s->pre : s->out;
+    for (int i = tile0; i < tile1; i++) {
+        Tile t = tile_at(&cut, i, depthwise ? out.h : out.h * out.w, out.c);
+        if (!depthwise) {
+            size_t at = ((size_t)t.i_pic * (size_t)out.h * (size_t)out.w + (size_t)t.px0) * (size_t)out.c + (size_t)t.c0;
+            product_tile(&v, &t, to + at, 0, work);
+            finish(s, at, &t);
+            continue;
+        }
+        for (int oy = t.px0; oy < t.px0 + t.n_px; oy++) {
+            size_t at = ((size_t)t.i_pic * (size_t)out.h + (size_t)oy) * (size_t)out.w * (size_t)out.c;
+            depthwise_row(&v, t.i_pic, to + at, oy, (MieniTap *)(void *)work);
+            mieni_act_later(s, at, out.c, out.w, out.c, 0);
+        }
+    }
+}
+
+/* ---- backward, to the input
+ *
+ * dx[i] = sum over taps k with (i + pad - k·dil) divisible by the stride of d[(i + pad - k·dil) / stride] · w[k]^T. Pixels whose
+ * i + pad leave the same rest share their taps, and among them this is again a convolution of stride 1, of d with those taps'
+ * weights, turned round and with their channels exchanged: a *phase*. With stride 1 there is one phase, all pixels. */
+
+/* Of one axis: pixels i0 + j·stride, j < n; taps k0 + j·k_step, j < n_k, which look at d from j - pad in steps of dil. */
+typedef struct Axis {
+    int i0, n, k0, k_step, n_k, pad, dil;
+} Axis;
+
+static int gcd(int a, int b)
+{
+    return b ? gcd(b, a % b) : a;
+}
+
+static Axis axis_at(int i0, int size, int k, int stride, int dil, int pad)
+{
+    Axis a = { .i0 = i0, .n = (size - 1 - i0) / stride + 1, .k_step = stride / gcd(stride, dil), .dil = 1 };
+    while (a.k0 < k && a.k0 < a.k_step && (i0 + pad - a.k0 * dil) % stride)
+        a.k0++;
+    if (a.k0 == k || a.k0 == a.k_step)
+        return a;
+    a.n_k = (k - 1 - a.k0) / a.k_step + 1;
+    a.dil = a.k_step * dil / stride;
+    a.pad = -(i0 + pad - (a.k0 + (a.n_k - 1) * a.k_step) * dil) / stride;
+    return a;
+}
+
+static Axis axis_y(const MieniStep *s, int i_phase)
+{
+    const MieniWindow *w = &s->node->win;
+    return axis_at(i_phase, s->in_shape[0].h, w->kh, w->stride_y, w->dil_y, w->pad_t);
+}
+
+static Axis axis_x(const MieniStep *s, int i_phase)
+{
+    const MieniWindow *w = &s->node->win;
+    return axis_at(i_phase, s->in_shape[0].w, w->kw, w->stride_x, w->dil_x, w->pad_l);
+}
+
+/* How many phases there are along y and x: no more than pixels. */
+static int phases_y(const MieniStep *s)
+{
+    return s->node->win.stride_y < s->in_shape[0].h ? s->node->win.stride_y : s->in_shape[0].h;
+}
+
+static int phases_x(const MieniStep *s)
+{
+    return s->node->win.stride_x < s->in_shape[0].w ? s->node->win.stride_x : s->in_shape[0].w;
+}
+
+/* Weights of a tap, in elements: as many turned round as not. Depthwise: a value a channel. */
+static size_t weights_of_tap(const MieniStep *s)
+{
+    return (size_t)(s->in_shape[0].c / s->node->groups) * (size_t)s->out_shape.c;
+}
+
+/* Each tap belongs to one phase; where the picture has fewer pixels than the stride, some to none. */
+static float *phase_weights(const MieniGrad *g, int py, int px)
+{
+    const MieniStep *s = g->step;
+    size_t taps = 0, n_y = (size_t)axis_y(s, py).n_k;
+    for (int i = 0; i < py; i++)
+        taps += (size_t)axis_y(s, i).n_k * (size_t)s->node->win.kw;
+    for (int i = 0; i < px; i++)
+        taps += (size_t)axis_x(s, i).n_k * n_y;
+    return g->shared + taps * weights_of_tap(s);
+}
+
+/* One tap: [c_in, c_out] of each group becomes [c_out, c_in]. */
+static void turn_tap(const MieniStep *s, float *to, const float *w)
+{
+    int groups = s->node->groups, c_in = s->in_shape[0].c, c_out = s->out_shape.c, n_in = c_in / groups, n_out = c_out / groups;
+    for (int o = 0; o < n_out; o++) {
+        for (int i = 0; i < c_in; i++)
+            to[(ptrdiff_t)o * c_in + i] = w[(ptrdiff_t)(i % n_in) * c_out + i / n_in * n_out + o];
+    }
+}
+
+static void turn_weights(const MieniGrad *g, int py, int px)
+{
+    const MieniStep *s = g->step;
+    Axis y = axis_y(s, py), x = axis_x(s, px);
+    float *to = phase_weights(g, py, px);
+    for (int i = y.n_k - 1; i >= 0; i--) {
+        for (int j = x.n_k - 1; j >= 0; j--, to += weights_of_tap(s)) {
+            ptrdiff_t tap = (ptrdiff_t)(y.k0 + i * y.k_step) * s->node->win.kw + x.k0 + j * x.k_step;
+            turn_tap(s, to, s->node->weight + tap * (ptrdiff_t)weights_of_tap(s));
+        }
+    }
+}
+
+static Cut cut_of(const MieniGrad *g)
+{
+    return (Cut){ g->tile_px, g->tiles_px, g->tile_c, g->tiles_c };
+}
+
+/* Pixels of the largest phase, which is the first. */
+static Cut cut_input(const MieniStep *s, Method method, size_t *work_elems)
+{
+    MienShape in = s->in_shape[0];
+    const MieniWindow *w = &s->node->win;
+    int h = axis_y(s, 0).n, width = axis_x(s, 0).n, strided = w->stride_y > 1 || w->stride_x > 1;
+    int64_t k = (int64_t)w->kh * w->kw * (s->out_shape.c / s->node->groups);
+    if (method == DEPTHWISE) {
+        *work_elems = tap_elems(w) + (size_t)width * (size_t)in.c;
+        return cut_rows(h, width, in.c);
+    }
+    Cut cut = cut_product(method, (int64_t)h * width, k, in.c, s->node->groups);
+    *work_elems = (size_t)cut.tile_px * ((method == IM2COL ? (size_t)k : 0) + (strided ? (size_t)in.c : 0));
+    return cut;
+}
+
+/* Pixels of a phase from where they lie together to where they belong, or added there. */
+static void spread(const MieniGrad *g, const float *from, const Axis *y, const Axis *x, int i_pic, int px0, int n_px, int c0,
+                   int n_c)
+{
+    const MieniStep *s = g->step;
+    MienShape in = s->in_shape[0];
+    for (int p = px0; p < px0 + n_px; p++, from += in.c) {
+        ptrdiff_t iy = y->i0 + (ptrdiff_t)(p / x->n) * s->node->win.stride_y, ix = x->i0 + (ptrdiff_t)(p % x->n) * s->node->win.stride_x;
+        float *to = g->din[0] + (((ptrdiff_t)i_pic * in.h + iy) * in.w + ix) * in.c + c0;
+        if (g->add & 1)
+            s->kernels->add_f32(to, to, from, 1, 1, 1, n_c, (MieniAct){ MIENI_ACT_NONE, NULL });
+        else
+            memcpy(to, from, (size_t)n_c * sizeof(*to));
+    }
+}
+
+static void depthwise_input(const MieniGrad *g, const Conv *v, const Axis *y, const Axis *x, const Tile *t, float *work)
+{
+    float *row = work + tap_elems(&g->step->node->win);
+    int empty = !y->n_k || !x->n_k;
+    if (empty && g->add & 1)
+        return;
+    memset(row, 0, (size_t)x->n * (size_t)v->c_out * sizeof(*row));
+    for (int j = t->px0; j < t->px0 + t->n_px; j++) {
+        if (!empty)
+            depthwise_row(v, t->i_pic, row, j, (MieniTap *)(void *)work);
+        spread(g, row, y, x, t->i_pic, j * x->n, x->n, 0, v->c_out);
+    }
+}
+
+static void product_input(const MieniGrad *g, const Conv *v, const Axis *y, const Axis *x, const Tile *t, float *work)
+{
+    const MieniWindow *w = &g->step->node->win;
+    float *col = method_of(g->step->node, v->c_out) == IM2COL ? work : NULL;
+    if (w->stride_y == 1 && w->stride_x == 1) {
+        float *dx = g->din[0] + ((ptrdiff_t)t->i_pic * y->n * x->n + t->px0) * v->c_out + t->c0;
+        product_tile(v, t, dx, g->add & 1, col);
+        return;
+    }
+    size_t n_px = (size_t)t->n_px, c = (size_t)v->c_out;
+    if (y->n_k && x->n_k)
+        product_tile(v, t, work, 0, work + (size_t)g->tile_px * c);
+    else if (g->add & 1)
+        return;
+    else
+        memset(work, 0, n_px * c * sizeof(*work));
+    spread(g, work, y, x, t->i_pic, t->px0, t->n_px, t->c0, t->n_c);
+}
+
+static void input_tile(const MieniGrad *g, int i, float *work)
+{
+    const MieniStep *s = g->step;
+    Cut cut = cut_of(g);
+    int tiles = s->in_shape[0].n * g->tiles_px * g->tiles_c, i_phase = i / tiles, py = i_phase / phases_x(s),
+        px = i_phase % phases_x(s);
+    Axis y = axis_y(s, py), x = axis_x(s, px);
+    MieniWindow win = { y.n_k, x.n_k, 1, 1, y.pad, x.pad, 0, 0, y.dil, x.dil };
+    Conv v = { s->kernels, g->dout, phase_weights(g, py, px), NULL, s->out_shape, win, s->node->groups, s->in_shape[0].c, x.n,
+               { MIENI_ACT_NONE, NULL } };
+    int depthwise = method_of(s->node, v.c_out) == DEPTHWISE;
+    Tile t = tile_at(&cut, i % tiles, depthwise ? y.n : y.n * x.n, v.c_out);
+    if (t.n_px <= 0) /* phases may be smaller than the first */
+        return;
+    if (depthwise)
+        depthwise_input(g, &v, &y, &x, &t, work);
+    else
+        product_input(g, &v, &y, &x, &t, work);
+}
+
+/* ---- backward, to the weight
+ *
+ * dW = windows(x)^T · d: sums over all pixels, cut into parts by size alone; the parts' sums are added in order. */
+
+enum { PART_MACS = 1 << 25, MAX_PARTS = 16 };
+
+static size_t n_weights(const MieniStep *s)
+{
+    return (size_t)sum_length(s) * (size_t)s->out_shape.c;
+}
+
+/* No more memory for sums than the activations take. */
+static int count_parts(const MieniStep *s)
+{
+    uint64_t most = MAX_PARTS, tiles = (uint64_t)s->out_shape.n * (uint64_t)s->tiles_px;
+    uint64_t elems = mien_shape_elems(s->in_shape[0]) + mien_shape_elems(s->out_shape);
+    uint64_t n = mien_shape_elems(s->out_shape) * (uint64_t)sum_length(s) / PART_MACS;
+    most = most < tiles ? most : tiles;
+    most = most < 1 + elems / n_weights(s) ? most : 1 + elems / n_weights(s);
+    return n < 1 ? 1 : n < most ? (int)n : (int)most;
+}
+
+/* The sums of a part: the gradient itself for the first, then behind the turned weights. */
+static float *part_of(const MieniGrad *g, int i_part)
+{
+    size_t n = n_weights(g->step);
+    return i_part ? g->shared + (g->wants & 1 ? n : 0) + (size_t)(i_part - 1) * n : g->dw[MIENI_DWEIGHT];
+}
+
+static void product_weight(const MieniGrad *g, float *dw, const Tile *t, float *work)
+{
+    const MieniStep *s = g->step;
+    const MieniNode *node = s->node;
+    MienShape in = s->in_shape[0], out = s->out_shape;
+    int c_in = in.c / node->groups, c_out = out.c / node->groups, k = sum_length(s);
+    const float *d = g->dout + ((ptrdiff_t)t->i_pic * out.h * out.w + t->px0) * out.c;
+    MieniPlane plane = { s->in[0] + (ptrdiff_t)t->i_pic * in.h * in.w * in.c, in.h, in.w, in.c, 0, c_in };
+    if (method_of(node, in.c) == DIRECT) {
+        mieni_sgemm_add(s->kernels, 1, k, c_out, t->n_px, plane.x + (ptrdiff_t)t->px0 * in.c, in.c, d, out.c, dw, out.c);
+        return;
+    }
+    for (int i = 0; i < node->groups; i++) {
+        plane.c0 = i * c_in;
+        s->kernels->im2col_f32(work, &plane, &node->win, out.w, t->px0, t->n_px);
+        mieni_sgemm_add(s->kernels, 1, k, c_out, t->n_px, work, k, d + i * c_out, out.c, dw + i * c_out, out.c);
+    }
+}
+
+static void depthwise_weight(const MieniGrad *g, float *dw, const Tile *t)
+{
+    const MieniStep *s = g->step;
+    const MieniWindow *w = &s->node->win;
+    MienShape in = s->in_shape[0], out = s->out_shape;
+    for (int oy = t->px0; oy < t->px0 + t->n_px; oy++) {
+        int64_t iy = (int64_t)oy * w->stride_y - w->pad_t;
+        const float *d = g->dout + ((ptrdiff_t)t->i_pic * out.h + oy) * out.w * out.c;
+        for (int ky = 0; ky < w->kh; ky++) {
+            int64_t y = iy + (int64_t)ky * w->dil_y;
+            const float *x = s->in[0] + ((ptrdiff_t)t->i_pic * in.h + y) * in.w * in.c;
+            if (y >= 0 && y < in.h)
+                mieni_dwconv_grad_f32_c(dw + (ptrdiff_t)ky * w->kw * out.c, d, x, w, in.w, out.w, out.c);
+        }
+    }
+}
+
+static void weight_part(const MieniGrad *g, int i_part, float *work)
+{
+    const MieniStep *s = g->step;
+    int depthwise = method_of(s->node, s->in_shape[0].c) == DEPTHWISE;
+    Cut cut = { s->tile_px, s->tiles_px, s->out_shape.c, 1 };
+    int64_t tiles = (int64_t)s->out_shape.n * s->tiles_px;
+    float *dw = part_of(g, i_part);
+    memset(dw, 0, n_weights(s) * sizeof(*dw));
+    for (int64_t i = tiles * i_part / g->n_parts; i < tiles * (i_part + 1) / g->n_parts; i++) {
+        Tile t = tile_at(&cut, (int)i, depthwise ? s->out_shape.h : s->out_shape.h * s->out_shape.w, s->out_shape.c);
+        if (depthwise)
+            depthwise_weight(g, dw, &t);
+        else
+            product_weight(g, dw, &t, work);
+    }
+}
+
+enum { SUM_ELEMS = 16384 };
+
+static void sum_parts(const MieniGrad *g, int tile)
+{
+    const MieniStep *s = g->step;
+    size_t n = n_weights(s), e0 = (size_t)tile * SUM_ELEMS, e1 = n - e0 < SUM_ELEMS ? n : e0 + SUM_ELEMS;
+    float *to = g->dw[MIENI_DWEIGHT] + e0;
+    for (int i = 1; i < g->n_parts; i++)
+        s->kernels->add_f32(to, to, part_of(g, i) + e0, 1, 1, 1, (int)(e1 - e0), (MieniAct){ MIENI_ACT_NONE, NULL });
+}
+
+/* ---- backward, all of it */
+
+enum { TURN, INPUT, WEIGHT, SUM, N_PASSES };
+
+static void plan_backward(MieniGrad *g)
+{
+    const MieniStep *s = g->step;
+    Method method = method_of(s->node, s->in_shape[0].c);
+    int to_input = g->wants & 1, to_weight = g->wants_w >> MIENI_DWEIGHT & 1, phases = phases_y(s) * phases_x(s);
+    size_t n = n_weights(s);
+    g->n_passes = N_PASSES;
+    for (int i = 0; i < N_PASSES; i++)
+        g->n_tiles[i] = 0;
+    if (to_input) {
+        Cut cut = cut_input(s, method, &g->work_elems);
+        g->tile_px = cut.tile_px, g->tiles_px = cut.tiles_px, g->tile_c = cut.tile_c, g->tiles_c = cut.tiles_c;
+        g->n_tiles[TURN] = phases;
+        g->n_tiles[INPUT] = phases * s->in_shape[0].n * g->tiles_px * g->tiles_c;
+        g->shared_elems = n;
+    }
+    if (to_weight) {
+        g->n_parts = count_parts(s);
+        g->n_tiles[WEIGHT] = g->n_parts;
+        g->n_tiles[SUM] = g->n_parts > 1 ? (int)((n + SUM_ELEMS - 1) / SUM_ELEMS) : 0;
+        g->shared_elems += (size_t)(g->n_parts - 1) * n;
+        if (method == IM2COL && g->work_elems < s->work_elems)
+            g->work_elems = s->work_elems;
+    }
+}
+
+static void backward(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    for (int i = tile0; i < tile1; i++) {
+        switch (i_pass) {
+        case TURN: turn_weights(g, i / phases_x(g->step), i % phases_x(g->step)); break;
+        case INPUT: input_tile(g, i, work); break;
+        case WEIGHT: weight_part(g, i, work); break;
+        case SUM: sum_parts(g, i); break;
+        }
     }
 }
 
@@ -247,16 +600,7 @@ static void text(const MieniNode *node, char *buf, size_t buf_bytes)
 }
 
 const MieniOp mieni_op_conv2d = {
-    .name = "conv2d",
-    .attrs = "kernel stride pad dilation groups cout bias",
-    .min_in = 1,
-    .max_in = 1,
-    .takes_act = 1,
-    .parse = parse,
-    .infer = infer,
-    .bind = bind,
-    .plan = plan,
-    .forward = forward,
-    .macs = macs,
-    .text = text,
+    .name = "conv2d", .attrs = "kernel stride pad dilation groups cout bias", .min_in = 1, .max_in = 1, .takes_act = 1,
+    .parse = parse, .infer = infer, .bind = bind, .plan = plan, .forward = forward, .grad_reads_w = 1, .grad_adds = 1,
+    .plan_backward = plan_backward, .backward = backward, .macs = macs, .text = text,
 };

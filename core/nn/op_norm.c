@@ -31,10 +31,26 @@ static void forward(const MieniStep *s, int tile0, int tile1, float *work)
     }
 }
 
+static void backward(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    (void)i_pass, (void)work;
+    const MieniStep *s = g->step;
+    MienShape out = s->out_shape;
+    size_t c = (size_t)out.c, all_px = (size_t)out.n * (size_t)out.h * (size_t)out.w;
+    for (int i = tile0; i < tile1 && g->din[0]; i++) {
+        size_t px0, n_px = mieni_tile_pixels(s, i, all_px, &px0), at = px0 * c;
+        if (s->node->op == &mieni_op_softmax)
+            mieni_softmax_grad_f32_c(g->din[0] + at, g->dout + at, s->out + at, (ptrdiff_t)n_px, out.c);
+        else
+            mieni_l2norm_grad_f32_c(g->din[0] + at, g->dout + at, s->in[0] + at, (ptrdiff_t)n_px, out.c, s->node->eps);
+    }
+}
+
 const MieniOp mieni_op_softmax = {
     .name = "softmax", .min_in = 1, .max_in = 1, .in_place = 1, .plan = plan, .forward = forward,
+    .grad_reads = MIENI_READS_OUT, .grad_in_place = 1, .backward = backward,
 };
 const MieniOp mieni_op_l2norm = {
     .name = "l2norm", .attrs = "eps", .min_in = 1, .max_in = 1, .in_place = 1, .parse = parse_l2norm, .plan = plan,
-    .forward = forward,
+    .forward = forward, .grad_reads = 1, .grad_in_place = 1, .backward = backward,
 };

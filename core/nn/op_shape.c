@@ -53,9 +53,26 @@ static void forward_concat(const MieniStep *s, int tile0, int tile1, float *work
     }
 }
 
+static void backward_concat(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    (void)i_pass, (void)work;
+    const MieniStep *s = g->step;
+    size_t c_out = (size_t)s->out_shape.c;
+    for (int i = tile0; i < tile1; i++) {
+        size_t px0, n_px = mieni_tile_pixels(s, i, n_pixels(s->out_shape), &px0);
+        const float *d = g->dout + px0 * c_out;
+        for (int k = 0; k < s->n_in; k++) {
+            size_t c = (size_t)s->in_shape[k].c;
+            for (size_t p = 0; p < n_px && g->din[k]; p++)
+                memcpy(g->din[k] + (px0 + p) * c, d + p * c_out, c * sizeof(*d));
+            d += c;
+        }
+    }
+}
+
 const MieniOp mieni_op_concat = {
     .name = "concat", .min_in = 1, .max_in = MIENI_MAX_IN, .infer = infer_concat, .plan = plan_pixels,
-    .forward = forward_concat,
+    .forward = forward_concat, .backward = backward_concat,
 };
 
 /* ---- pad */
@@ -120,9 +137,25 @@ static void forward_pad(const MieniStep *s, int tile0, int tile1, float *work)
     }
 }
 
+/* Tiles are input rows here: cut by hand, all of about the same size. */
+static void backward_pad(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
+{
+    (void)work;
+    MienShape in = g->step->in_shape[0], out = g->step->out_shape;
+    const MieniWindow *win = &g->step->node->win;
+    size_t rows = (size_t)in.n * (size_t)in.h, c_in = (size_t)in.c, c_out = (size_t)out.c, n_tiles = (size_t)g->n_tiles[i_pass];
+    for (size_t r = rows * (size_t)tile0 / n_tiles; r < rows * (size_t)tile1 / n_tiles && g->din[0]; r++) {
+        size_t row = r / (size_t)in.h * (size_t)out.h + r % (size_t)in.h + (size_t)win->pad_t;
+        const float *d = g->dout + (row * (size_t)out.w + (size_t)win->pad_l) * c_out;
+        float *dx = g->din[0] + r * (size_t)in.w * c_in;
+        for (size_t i = 0; i < (size_t)in.w; i++)
+            memcpy(dx + i * c_in, d + i * c_out, c_in * sizeof(*dx));
+    }
+}
+
 const MieniOp mieni_op_pad = {
     .name = "pad", .attrs = "pad channels", .min_in = 1, .max_in = 1, .parse = parse_pad, .infer = infer_pad,
-    .plan = plan_pad, .forward = forward_pad,
+    .plan = plan_pad, .forward = forward_pad, .backward = backward_pad,
 };
 
 /* ---- reshape */
@@ -179,5 +212,5 @@ static void forward_reshape(const MieniStep *s, int tile0, int tile1, float *wor
 
 const MieniOp mieni_op_reshape = {
     .name = "reshape", .attrs = "h w c", .min_in = 1, .max_in = 1, .in_place = 1, .parse = parse_reshape,
-    .infer = infer_reshape, .forward = forward_reshape,
+    .infer = infer_reshape, .forward = forward_reshape, .grad_in_place = 1, .backward = mieni_copy_backward,
 };

@@ -23,6 +23,18 @@ const MieniOp *mieni_op_find(const char *name)
     return NULL;
 }
 
+MieniAct mieni_act_now(const MieniStep *s)
+{
+    return s->pre ? (MieniAct){ MIENI_ACT_NONE, NULL } : s->node->act;
+}
+
+void mieni_act_later(const MieniStep *s, size_t at, ptrdiff_t ld, ptrdiff_t n_px, int c, int c0)
+{
+    if (s->pre)
+        s->kernels->affine_f32(s->out + at, ld, s->pre + at, ld, n_px, c, NULL, NULL,
+                               (MieniAct){ s->node->act.kind, s->node->act.slope + c0 });
+}
+
 enum { TILE_ELEMS = 16384 };
 
 void mieni_plan_pixels(MieniStep *step, size_t n_px, int c)

@@ -3,6 +3,15 @@
  * A model file is a safetensors file that carries its own graph (docs/format-weights.md). Loading checks everything: the
  * graph, every weight's shape by name, and that no value is NaN or Inf. A net is planned once for one input size: all
  * activations live in one block whose size is known beforehand, and running it allocates nothing.
+ *
+ * A net can also go backward: made with `grad`, it turns dJ/d(outputs) into dJ/d(input), dJ/d(weights) or both, for any
+ * scalar J of its outputs (reverse-mode differentiation). One step of a loop that uses it:
+ *
+ *     write mien_net_input          the pictures
+ *     mien_net_run                  outputs are valid now
+ *     write mien_net_output_grad    for every output, from the outputs
+ *     mien_net_backward
+ *     read mien_net_input_grad, mien_net_weight_grad
  */
 #ifndef MIEN_NET_H
 #define MIEN_NET_H
@@ -45,26 +54,35 @@ static inline size_t mien_shape_elems(MienShape s)
     return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
 }
 
+/* What a net's backward pass computes; bits of MienNetParams.grad. */
+enum { MIEN_NET_GRAD_INPUT = 1, MIEN_NET_GRAD_WEIGHTS = 2 };
+
 typedef struct MienNetParams {
     MienExec exec;  /* kept (its priv must outlive the net); {0} runs in the calling thread */
     MienLog log;    /* kept */
     int n;          /* batch, 1..4096 */
     int h_px, w_px; /* input size; 0 takes the size that the model fixes. Error if the model fixes another */
     MienCpu cpu;    /* best level of the kernels; MIEN_CPU_AUTO: as mien_cpu_level() says. MIEN_CPU_C is the exact mode */
+    unsigned grad;  /* MIEN_NET_GRAD_…; 0: the net only runs forward, in less memory, to the same bits */
+    /* Names of the activations to compute, each once: outputs of the model or of any node. They become the net's outputs 0,
+     * 1 …; nodes that only others need are left out. NULL: the model's outputs. Read by create alone. */
+    const char *const *outputs;
+    int n_outputs;
 } MienNetParams;
 
 #define MIEN_NET_DEFAULTS { .n = 1 }
 
 typedef struct MienNet MienNet;
 
-/* Plans a session. Takes a reference on model. Errors: MIEN_E_SHAPE (this size does not fit the graph), ENOMEM. */
+/* Plans a session. Takes a reference on model. Errors: MIEN_E_SHAPE (this size does not fit the graph), MIEN_E_NOTFOUND (there
+ * is no such output), EINVAL (params), ENOMEM. */
 int mien_net_create(MienNet **net, MienModel *model, const MienNetParams *params);
 void mien_net_destroy(MienNet **net);
 /* What a session would need and cost, without creating it; either pointer may be NULL. */
 int mien_net_estimate(MienModel *model, const MienNetParams *params, size_t *memory_bytes, uint64_t *macs);
 
-/* Size of the session's block (activations and workspace, which grows with exec.n_threads); known before the first run and
- * constant afterwards. */
+/* Size of the session's block (activations, gradients, and workspace, which grows with exec.n_threads); known before the first
+ * run and constant afterwards. */
 size_t mien_net_memory_bytes(const MienNet *net);
 /* Multiply-accumulates of one run. */
 uint64_t mien_net_macs(const MienNet *net);
@@ -74,9 +92,30 @@ float *mien_net_input(MienNet *net, MienShape *shape);
 /* Runs the net. Allocates nothing. The same input gives the same bits whatever exec is and whatever else is in the batch.
  * Threads: one at a time per net; several nets of one model may run at once. */
 int mien_net_run(MienNet *net);
-/* An output by index (order of the graph's outputs) or by name; valid until the next run or destroy. NULL: no such one. */
+/* An output by index (order of params.outputs, or of the graph's) or by name; valid until the next run or destroy, also after
+ * a backward pass. NULL: no such one. */
+int mien_net_n_outputs(const MienNet *net);
 const float *mien_net_output(const MienNet *net, int i_output, MienShape *shape);
 const float *mien_net_output_named(const MienNet *net, const char *name, MienShape *shape);
+
+/* Where the caller writes dJ/d(output), of the output's shape, between a run and its backward pass; the pass loses the
+ * contents, a run may, too. The pointer stays the same. Every output's must be written, with zeros where J doesn't depend on
+ * it; an output that never counts is better left out of params.outputs. NULL: no such output, or a net without grad. */
+float *mien_net_output_grad(MienNet *net, int i_output, MienShape *shape);
+
+/* The backward pass, once after each run. Allocates nothing; the bits don't depend on exec. At kinks: a relu at 0 passes
+ * nothing on, a prelu at 0 passes everything on, and the first of equal values of a maxpool window takes all.
+ * Errors: EINVAL (a net without grad, or no run since the last pass). Threads: as mien_net_run. */
+int mien_net_backward(MienNet *net);
+
+/* dJ/d(input), of the input's shape; valid from a backward pass to the next run. NULL: not asked for. */
+const float *mien_net_input_grad(const MienNet *net, MienShape *shape);
+/* dJ/d(weights), summed over the batch, laid out as in the model file; valid from a backward pass to the next run. By the
+ * tensor's name ("conv1.weight") or by index; name and n_elems may be NULL. NULL: not asked for, no such one, or one of a node
+ * that this net leaves out. */
+const float *mien_net_weight_grad(const MienNet *net, const char *name, size_t *n_elems);
+int mien_net_n_weight_grads(const MienNet *net);
+const float *mien_net_weight_grad_at(const MienNet *net, int i, const char **name, size_t *n_elems);
 
 #ifdef __cplusplus
 }
