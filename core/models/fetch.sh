@@ -151,8 +151,13 @@ copy_imported() {
 }
 
 tmp=$(mktemp -d "$cache/tmp.XXXXXX") || die "cannot write to '$cache'"
-own=$(rows own - | cut -f4)
-[ "$(sha256 "$projection")" = "$own" ] || die "'$projection' is damaged (its SHA-256 is not the pinned one)"
+# the repository's own files; a network among them is taken from the cache like the packages' ones
+mkdir -p "$cache/mien-1" || die "cannot write to '$cache'"
+rows own - | while IFS=$tab read -r _ _ path want _; do
+    f=$here/${path##*/}
+    [ "$(sha256 "$f")" = "$want" ] || die "'$f' is damaged (its SHA-256 is not the pinned one)"
+    cmp -s "$f" "$cache/mien-1/${f##*/}" || cp "$f" "$cache/mien-1/" || die "cannot write to '$cache'"
+done || exit 1
 
 if [ $import = yes ] && ! imported && copy_imported; then
     exit 0

@@ -7,6 +7,8 @@
  *
  *   mien model import --from=DIR --projection=FILE --to=DIR RECIPE…      DIR as mien_import_recipe wants it
  *   mien model import --role=ROLE [--name=NAME …] --to=DIR FILE          .onnx, or .json for a tfjs manifest
+ *   mien model import [--pool=max|avg] --to=DIR vgg19 FILE               VGG-19 as safetensors or ONNX
+ *   mien model import [--pool=max|avg] --to=DIR FILE                     .safetensors: a model file of mien's own format
  */
 #ifndef MIEN_MODELS_IMPORT_H
 #define MIEN_MODELS_IMPORT_H
@@ -38,6 +40,7 @@ typedef struct MienImportParams {
     const char *output_names;
     int free_size; /* the input's height and width become 0: chosen by whoever runs the net */
     int softmax;   /* a softmax follows the (one) output */
+    const char *pool; /* feature networks: "max" or "avg"; NULL: max for VGG-19, as it is for a model file */
 } MienImportParams;
 
 typedef struct MienImported {
@@ -59,11 +62,21 @@ int mien_import_onnx(const char *path, const MienImportParams *params, const cha
  * graph is that of dlib's face recognition network (a ResNet with 29 convolutions), the only one known so far. */
 int mien_import_tfjs(const char *path, const MienImportParams *params, const char *out_dir, MienImported *done, MienLog log);
 
+/* VGG-19 for styles, from a safetensors file (features.N.weight as in torchvision and timm, or convB_M.weight; F32, F16, BF16 or
+ * F64) or an ONNX graph, told apart by content. The file may end behind any layer and its layers may be narrower; the
+ * classifier is left out. Outputs are relu1_1 … relu5_4. params: role is features whatever it says; channels, mean and scale
+ * NULL: torchvision's; they go into the graph as its first node, so that the model's input is RGB in 0..1. */
+int mien_import_vgg(const char *path, const MienImportParams *params, const char *out_dir, MienImported *done, MienLog log);
+
+/* A model file that mien (or somebody) has made already: checked and listed. name, license, origin and pool change what it
+ * says, the rest of params is not used. */
+int mien_import_model(const char *path, const MienImportParams *params, const char *out_dir, MienImported *done, MienLog log);
+
 /* A network that mien knows: which file of which package, what it is and what the result must be. */
 typedef struct MienRecipe {
     const char *name; /* "mobileface128" … */
     const char *role;
-    const char *package, *version; /* npm package */
+    const char *package, *version; /* npm package; "mien": a file of this repository's core/models */
     const char *file;              /* inside the package, without the leading "package/" */
     const char *summary;           /* one line for people */
     const char *result_sha256;     /* of the model file that comes out */

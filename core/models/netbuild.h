@@ -89,4 +89,7 @@ int mieni_build_finish(MieniBuild *b, const MienImportParams *params, const char
 /* The same up to the bytes of the model file; the caller frees *data. */
 int mieni_build_pack(MieniBuild *b, const MienImportParams *params, const char *source_sha256, uint8_t **data, size_t *bytes);
 
+/* Is it one of the roles of docs/format-weights.md? */
+int mieni_role_known(const char *role);
+
 #endif

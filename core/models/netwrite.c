@@ -1,15 +1,14 @@
-/* A network under construction becomes a model file: last folds, names, the graph's JSON, metadata, manifest entry.
+/* A network under construction becomes a model file: last folds, names, the graph's JSON, metadata.
  * The format is docs/format-weights.md. The same network gives the same bytes: nothing here depends on time, place or locale. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "mien/error.h"
 #include "mien/weights.h"
-#include "models/manifest.h"
 #include "models/netbuild.h"
 #include "models/netfold.h"
+#include "models/store.h"
 
 #define NAME_BYTES 64
 
@@ -264,6 +263,14 @@ typedef struct Facts {
 
 static const char *const role_table[] = { "face-detector", "face-landmarks", "face-encoder", "face-liveness", "features" };
 
+int mieni_role_known(const char *role)
+{
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(role_table); i++)
+        if (!strcmp(role, role_table[i]))
+            return 1;
+    return 0;
+}
+
 static int one_of(const char *s, const char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -386,7 +393,7 @@ static int take_facts(const MieniBuild *b, const MienImportParams *p, const char
     static const char *const channels[] = { "rgb", "bgr", "gray" };
 
     memset(f, 0, sizeof(*f));
-    if (!p->role || !one_of(p->role, role_table, MIEN_ARRAY_ELEMS(role_table)))
+    if (!p->role || !mieni_role_known(p->role))
         return mieni_build_fail(b, MIEN_ERR(EINVAL), "the role should be face-detector, face-landmarks, face-encoder, "
                                                      "face-liveness or features, not \"%s\"", p->role ? p->role : "");
     f->role = p->role;
@@ -504,81 +511,26 @@ static int pack(MieniBuild *b, const Facts *f, uint8_t **data, size_t *bytes)
     return ret;
 }
 
-static int prepare(MieniBuild *b, const MienImportParams *p, const char *sha256, Facts *f, uint8_t **data, size_t *bytes)
-{
-    *data = NULL;
-    int ret = finish_graph(b, p);
-    if (ret >= 0)
-        ret = take_facts(b, p, sha256, f);
-    return ret < 0 ? ret : pack(b, f, data, bytes);
-}
-
 int mieni_build_pack(MieniBuild *b, const MienImportParams *params, const char *source_sha256, uint8_t **data, size_t *bytes)
 {
     Facts f;
 
-    return prepare(b, params, source_sha256, &f, data, bytes);
-}
-
-static uint64_t count_params(const MieniBuild *b)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < b->n_nodes; i++) {
-        const MieniBuildNode *node = &b->node[i];
-        size_t c = (size_t)b->value[node->out].c;
-        n += node->n_weight + (node->scale ? c : 0) + (node->bias ? c : 0) + (node->slope ? c : 0);
-    }
-    return n;
-}
-
-/* Leaves a file with the same content alone, so that importing twice changes no time stamp. */
-static int write_model(const MieniBuild *b, const char *path, const uint8_t *data, size_t bytes)
-{
-    MienLog silent = { 0 };
-    uint8_t *old = NULL;
-    size_t old_bytes = 0;
-
-    int same = mieni_file_read(path, bytes + 1, &old, &old_bytes, silent) >= 0 && old_bytes == bytes && !memcmp(old, data, bytes);
-    mien_free(old);
-    return same ? 0 : mieni_file_write_atomic(path, data, bytes, 0644, b->log);
+    *data = NULL;
+    int ret = finish_graph(b, params);
+    if (ret >= 0)
+        ret = take_facts(b, params, source_sha256, &f);
+    return ret < 0 ? ret : pack(b, &f, data, bytes);
 }
 
 int mieni_build_finish(MieniBuild *b, const MienImportParams *params, const char *source_sha256, const char *out_dir,
                        const char *wanted_sha256, MienImported *done)
 {
-    MienImported made = { .n_nodes = 0 };
-    Facts f;
-    uint8_t *data = NULL;
-    size_t bytes = 0;
-    char file[64];
+    uint8_t *data;
+    size_t bytes;
 
-    int ret = prepare(b, params, source_sha256, &f, &data, &bytes);
-    if (ret < 0)
-        goto out;
-    mieni_sha256_hex(data, bytes, made.sha256);
-    if (wanted_sha256 && strcmp(wanted_sha256, made.sha256)) {
-        ret = mieni_build_fail(b, MIEN_E_MISMATCH, "the imported model \"%s\" has SHA-256 %s, not %s as it should", f.name,
-                               made.sha256, wanted_sha256);
-        goto out;
-    }
-    snprintf(file, sizeof(file), "%s-%.12s.safetensors", f.role, made.sha256);
-    if (snprintf(made.path, sizeof(made.path), "%s/%s", out_dir, file) >= (int)sizeof(made.path)) {
-        ret = mieni_build_fail(b, MIEN_ERR(ENAMETOOLONG), "the path \"%.100s...\" is too long", out_dir);
-        goto out;
-    }
-    snprintf(made.role, sizeof(made.role), "%s", f.role);
-    snprintf(made.name, sizeof(made.name), "%s", f.name);
-    made.params = count_params(b);
-    made.n_nodes = (int)b->n_nodes;
-    ret = write_model(b, made.path, data, bytes);
-    if (ret >= 0) {
-        MieniModelEntry entry = { made.role, made.name, file, made.sha256, (char *)f.license, f.origin };
-        ret = mieni_manifest_add(out_dir, &entry, b->log);
-    }
-    if (ret >= 0 && done)
-        *done = made;
-out:
+    int ret = mieni_build_pack(b, params, source_sha256, &data, &bytes);
+    if (ret >= 0)
+        ret = mieni_model_store(data, bytes, b->file, wanted_sha256, out_dir, done, b->log);
     mien_free(data);
     return ret < 0 ? ret : 0;
 }

@@ -92,7 +92,7 @@ static float float_from_bits(uint32_t bits)
 }
 
 /* IEEE 754 binary16: exact in float. */
-static float float_from_half(uint32_t half)
+float mieni_float_from_half(uint32_t half)
 {
     uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff;
 
@@ -138,7 +138,7 @@ static void store(const MieniOnnxTensor *t, uint64_t i, uint64_t bits, float *f,
     else if (t->dtype == MIENI_ONNX_DOUBLE)
         f[i] = (float)double_from_bits(bits);
     else
-        f[i] = float_from_half((uint32_t)bits & 0xffff);
+        f[i] = mieni_float_from_half((uint32_t)bits & 0xffff);
 }
 
 static int read_fields(const MieniOnnxTensor *t, Storage s, float *to_f, int64_t *to_n)

@@ -86,6 +86,9 @@ int mieni_onnx_attr_tensor(const MieniOnnxNode *n, const char *name, MieniOnnxTe
 /* The i-th attribute's name: 1, or 0 past the end, or MIEN_E_FORMAT. */
 int mieni_onnx_attr_name(const MieniOnnxNode *n, int i, MieniSlice *name);
 
+/* IEEE 754 binary16 (its low 16 bits) as a float. */
+float mieni_float_from_half(uint32_t half);
+
 int mieni_slice_is(MieniSlice a, const char *s);
 /* A printable copy for messages, cut to fit; returns buf. */
 const char *mieni_slice_text(MieniSlice a, char *buf, size_t buf_bytes);

@@ -61,6 +61,12 @@ static const Recipe recipe_table[] = {
         .import = mieni_import_onnx_checked,
         .params = { .license = FACEPLUGIN_LICENSE, .channels = "bgr", .mean = "0", .scale = "1", .softmax = 1 },
     },
+    {
+        .known = { "stylenet", "features", "mien", "1", "stylenet.safetensors",
+                   "the default feature network for styles, mien's own, 187 k weights",
+                   "36d3a39a5a72228b59322444945cc9f7721b7f2e1e5e88eb7117f3e8577a2cff" },
+        .import = mieni_import_model_checked,
+    },
 };
 
 const MienRecipe *mien_recipe_at(int i)
@@ -103,14 +109,16 @@ int mien_import_recipe(const char *name, const char *dir, const char *projection
     char path[MIEN_IMPORT_PATH_BYTES], origin[256];
 
     if (!r)
-        return mien_fail(log, MIEN_E_NOTFOUND, "there is no recipe \"%s\"; there are rfb320, landmark68, mobileface128, dlib128 and "
-                                         "minifasnet", name);
+        return mien_fail(log, MIEN_E_NOTFOUND, "there is no recipe \"%s\"; there are rfb320, landmark68, mobileface128, dlib128, "
+                                         "minifasnet and stylenet", name);
     if (source_path(path, sizeof(path), dir, &r->known) < 0)
         return mien_fail(log, MIEN_ERR(ENAMETOOLONG), "%.100s...: the path is too long", dir);
     if (r->projected && !projection_path)
         return mien_fail(log, MIEN_ERR(EINVAL), "%s: the projection's file is needed", name);
     snprintf(origin, sizeof(origin), "npm package %s %s, %s%s", r->known.package, r->known.version, r->known.file,
              r->projected ? "; mien's encoder-projection-128" : "");
+    if (!strcmp(r->known.package, "mien")) /* a model file already */
+        return r->import(path, &r->params, out_dir, r->known.result_sha256, done, log);
     MienImportParams params = r->params;
     params.role = r->known.role;
     params.name = r->known.name;

@@ -88,13 +88,24 @@ typedef struct ImportOptions {
     int all;
     const char *role, *name, *license, *origin, *channels, *mean, *scale, *template_name, *verify, *identify, *outputs,
         *output_names;
-    int free_size, softmax;
+    int free_size, softmax, pool;
 } ImportOptions;
 
 static int ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), m = strlen(end);
     return n >= m && !strcasecmp(s + n - m, end);
+}
+
+static MienImportParams params_of(const ImportOptions *o)
+{
+    static const char *const pool[] = { NULL, "max", "avg" };
+    return (MienImportParams){
+        .role = o->role, .name = o->name, .license = o->license, .origin = o->origin, .channels = o->channels, .mean = o->mean,
+        .scale = o->scale, .encoder_template = o->template_name, .encoder_verify = o->verify, .encoder_identify = o->identify,
+        .projection_path = o->projection, .outputs = o->outputs, .output_names = o->output_names, .free_size = o->free_size,
+        .softmax = o->softmax, .pool = pool[o->pool],
+    };
 }
 
 /* One recipe by name, or one file. */
@@ -108,8 +119,12 @@ static int import_one(const Tool *tool, const ImportOptions *o, const char *out,
         }
         return mien_import_recipe(what, o->from, o->projection, out, done, tool->log);
     }
+    MienImportParams p = params_of(o);
+    if (ends_with(what, ".safetensors"))
+        return mien_import_model(what, &p, out, done, tool->log);
     if (!ends_with(what, ".onnx") && !ends_with(what, ".json")) {
-        tool_error(tool, "'%s' is neither a recipe ('mien model list --recipes') nor a file that ends in .onnx or .json", safe(what));
+        tool_error(tool, "'%s' is neither a recipe ('mien model list --recipes') nor a file that ends in .onnx, .json or .safetensors",
+                   safe(what));
         return MIEN_E_UNSUPPORTED;
     }
     if (!o->role) {
@@ -117,12 +132,6 @@ static int import_one(const Tool *tool, const ImportOptions *o, const char *out,
                    safe(what));
         return MIEN_ERR(EINVAL);
     }
-    MienImportParams p = {
-        .role = o->role, .name = o->name, .license = o->license, .origin = o->origin, .channels = o->channels, .mean = o->mean,
-        .scale = o->scale, .encoder_template = o->template_name, .encoder_verify = o->verify, .encoder_identify = o->identify,
-        .projection_path = o->projection, .outputs = o->outputs, .output_names = o->output_names, .free_size = o->free_size,
-        .softmax = o->softmax,
-    };
     return ends_with(what, ".onnx") ? mien_import_onnx(what, &p, out, done, tool->log)
                                     : mien_import_tfjs(what, &p, out, done, tool->log);
 }
@@ -151,7 +160,10 @@ static int run_import(Tool *tool, const void *options, int n_args, char **args)
         return tool_error(tool, "nothing to import: name recipes or files, or give --all");
     if (n_args && o->all)
         return tool_error(tool, "--all takes no names");
-    if (o->name && n_args > 1)
+    int vgg = n_args && !strcmp(args[0], "vgg19");
+    if (vgg && n_args != 2)
+        return tool_error(tool, "vgg19 wants one file: mien model import vgg19 FILE (.safetensors or .onnx)");
+    if (o->name && n_args > 1 + vgg)
         return tool_error(tool, "--name is for one network at a time");
     if (mkdir(out, 0777) && errno != EEXIST)
         return tool_error(tool, "%s: %s", safe(out), strerror(errno));
@@ -160,7 +172,12 @@ static int run_import(Tool *tool, const void *options, int n_args, char **args)
     for (int i = 0; o->all && ret >= 0 && (r = mien_recipe_at(i)); i++)
         if ((ret = import_one(tool, o, out, r->name, &done)) >= 0)
             import_report(tool, all, &done);
-    for (int i = 0; i < n_args && ret >= 0; i++)
+    if (vgg) {
+        MienImportParams p = params_of(o);
+        if ((ret = mien_import_vgg(args[1], &p, out, &done, tool->log)) >= 0)
+            import_report(tool, all, &done);
+    }
+    for (int i = 0; i < n_args && ret >= 0 && !vgg; i++)
         if ((ret = import_one(tool, o, out, args[i], &done)) >= 0)
             import_report(tool, all, &done);
     if (ret >= 0)
@@ -188,18 +205,25 @@ static const Option import_options[] = {
     TEXT(outputs, "outputs", "NAME[,NAME]", "the graph's own", "ONNX: values at which the network ends"),
     TEXT(output_names, "output-names", "NAME[,NAME]", "by role", "new names for these"),
     OPT_FLAG_ROW(ImportOptions, free_size, "free-size", 0, "the input's size is chosen by whoever runs it"),
+    OPT_WORD_ROW(ImportOptions, pool, "pool", 0, 0, "as-is|max|avg",
+                 "feature networks: the kind of pooling; as-is is max for vgg19 and what a model file has"),
     OPT_FLAG_ROW(ImportOptions, softmax, "softmax", 0, "a softmax follows the output"),
     { .name = NULL },
 };
 #undef TEXT
 
 const Command cmd_model_import = {
-    .name = "model import", .group = "Networks", .summary = "turn a foreign network into a model file", .args = "RECIPE|FILE...",
+    .name = "model import", .group = "Networks", .summary = "turn a foreign network into a model file", .args = "RECIPE|FILE...|vgg19 FILE",
     .text = "A RECIPE is a network that mien knows ('mien model list --recipes'): its file is taken from an unpacked npm package below "
-            "--from and checked against a pinned hash. A FILE is an ONNX graph (.onnx) or the weight manifest of TensorFlow.js (.json).\n"
+            "--from and checked against a pinned hash. A FILE is an ONNX graph (.onnx), the weight manifest of TensorFlow.js (.json) or a model file "
+            "of mien's own (.safetensors).\n"
+            "vgg19 FILE makes the classic feature network for styles of VGG-19's weights, a safetensors file (names as torchvision and "
+            "timm have them) or an ONNX graph. It is taken for one that was trained on RGB as torchvision's are, unless --channels, "
+            "--mean and --scale say otherwise; the classifier is left out.\n"
             "The result, one safetensors file named by its content, and its line in manifest.json go to the models folder.\n"
             "$ mien model import --all --from build/cache --projection core/models/encoder-projection-128.safetensors --to build/models\n"
-            "$ mien model import my.onnx --role face-encoder --channels bgr --verify 0.30 --identify 0.42",
+            "$ mien model import my.onnx --role face-encoder --channels bgr --verify 0.30 --identify 0.42\n"
+            "$ mien model import vgg19 vgg19.safetensors --pool avg",
     .options = import_options, .options_bytes = sizeof(ImportOptions), .takes = TAKES_MODELS | TAKES_JSON, .min_args = 0,
     .max_args = -1, .run = run_import,
 };

@@ -1,6 +1,6 @@
 /* Networks as imported against what other runtimes compute: the numbers in tests/data/parity-*.safetensors, which
  * tests/tools/make_vectors.sh makes. Error: max |a - b| / max |b|, at most 1e-4; what was found is printed.
- * The five networks are those of `make models` (MIEN_MODELS, MIEN_BUILD/cache). */
+ * The six networks are those of `make models` (MIEN_MODELS, MIEN_BUILD/cache). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -207,6 +207,67 @@ static void liveness(void **state)
     mien_weights_close(&v);
 }
 
+/* The net's input becomes this picture of 0..1, [h,w,3]. */
+static MienNet *run_on(MienModel *model, const MienTensor *picture)
+{
+    MienShape s;
+    MienNet *net = plan(model, (int)picture->dim[0], (int)picture->dim[1]);
+    float *x = mien_net_input(net, &s);
+    assert_int_equal(mien_shape_elems(s), mien_tensor_elems(picture));
+    memcpy(x, picture->data, picture->bytes);
+    assert_int_equal(mien_net_run(net), 0);
+    return net;
+}
+
+/* F'F / (h·w) in double: the definition, not the kernel. */
+static void gram_of(const float *f, MienShape s, float *gram)
+{
+    size_t n_px = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
+    for (size_t i = 0; i < c; i++)
+        for (size_t j = 0; j < c; j++) {
+            double sum = 0;
+            for (size_t px = 0; px < n_px; px++)
+                sum += (double)f[px * c + i] * (double)f[px * c + j];
+            gram[i * c + j] = (float)(sum / (double)n_px);
+        }
+}
+
+static void stylenet(void **state)
+{
+    static const char *const layer[] = { "1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "4_1" };
+    (void)state;
+    MienWeights *v = open_vectors("stylenet");
+    MienModel *model = open_model("features", "stylenet");
+    MienNet *image = run_on(model, tensor(v, "image", "")), *style = run_on(model, tensor(v, "style", ""));
+    for (size_t i = 0; i < sizeof(layer) / sizeof(*layer); i++) {
+        char name[16], gram_name[16];
+        MienShape s;
+        snprintf(name, sizeof(name), "relu%s", layer[i]);
+        const MienTensor *want = tensor(v, name, "");
+        const float *f = mien_net_output_named(image, name, &s);
+        assert_non_null(f);
+        size_t n = mien_tensor_elems(want), every = 61;
+        assert_int_equal((mien_shape_elems(s) + every - 1) / every, n);
+        float *got = malloc(n * sizeof(*got));
+        for (size_t k = 0; k < n; k++)
+            got[k] = f[k * every];
+        check_close(name, got, want->data, n);
+        free(got);
+        snprintf(gram_name, sizeof(gram_name), "gram%s", layer[i]);
+        if (mien_weights_find(v, gram_name)) {
+            f = mien_net_output_named(style, name, &s);
+            float *gram = malloc((size_t)s.c * (size_t)s.c * sizeof(*gram));
+            gram_of(f, s, gram);
+            check_close(gram_name, gram, tensor(v, gram_name, "")->data, (size_t)s.c * (size_t)s.c);
+            free(gram);
+        }
+    }
+    mien_net_destroy(&image);
+    mien_net_destroy(&style);
+    mien_model_unref(&model);
+    mien_weights_close(&v);
+}
+
 /* The default encoder: network, projection and length 1 at once. */
 static void mobileface128(void **state)
 {
@@ -369,6 +430,7 @@ int main(void)
         cmocka_unit_test(mobileface128),
         cmocka_unit_test(mobileface_as_it_comes),
         cmocka_unit_test(dlib128),
+        cmocka_unit_test(stylenet),
         cmocka_unit_test(liveness),
         cmocka_unit_test(operators),
         cmocka_unit_test(same_bytes_again),

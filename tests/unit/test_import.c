@@ -676,7 +676,7 @@ static void recipes(void **state)
         assert_ptr_equal(mien_recipe_find(r->name), r);
         assert_int_equal(strspn(r->result_sha256, "0123456789abcdef"), 64);
     }
-    assert_int_equal(n, 5);
+    assert_int_equal(n, 6);
     assert_null(mien_recipe_find("vgg"));
     assert_int_equal(mien_import_recipe("vgg", folder, NULL, folder, NULL, keep), MIEN_E_NOTFOUND);
     assert_int_equal(mien_import_recipe("mobileface128", folder, NULL, folder, NULL, keep), MIEN_ERR(EINVAL));
