@@ -1,8 +1,7 @@
-/* track.c — constant-velocity motion of boxes, their matching cost, and scene cuts by luma difference. */
+/* track.c — constant-velocity motion of boxes and their matching cost. */
 #include "face/track.h"
 
 #include <math.h>
-#include <string.h>
 
 void mieni_motion_start(MieniMotion *m, MienBox b)
 {
@@ -47,40 +46,4 @@ float mieni_motion_cost(MienBox a, MienBox b)
     if (!(size > 0) || !(other > 0) || other > 1.6f * size || size > 1.6f * other || !(far < 0.8f * size))
         return 2;
     return 1 - iou + 0.1f * far / size;
-}
-
-static int luma_at(const MienImage *img, int x, int y)
-{
-    const uint8_t *p = img->data + (ptrdiff_t)y * img->stride_bytes;
-    if (img->pixel == MIEN_PIXEL_GRAY8)
-        return p[x];
-    p += 3 * x;
-    return (77 * p[0] + 150 * p[1] + 29 * p[2]) >> 8;
-}
-
-int mieni_cut(MieniCut *cut, const MienImage *img)
-{
-    enum { DOTS = 4 }; /* per side of a cell */
-    const float least = 9, beyond_usual = 3;
-    int sum = 0;
-    for (int cy = 0; cy < MIENI_CUT_H; cy++)
-        for (int cx = 0; cx < MIENI_CUT_W; cx++) {
-            int luma = 0;
-            for (int j = 0; j < DOTS; j++)
-                for (int i = 0; i < DOTS; i++) {
-                    int x = (int)((int64_t)img->w_px * (2 * (cx * DOTS + i) + 1) / (2 * MIENI_CUT_W * DOTS));
-                    int y = (int)((int64_t)img->h_px * (2 * (cy * DOTS + j) + 1) / (2 * MIENI_CUT_H * DOTS));
-                    luma += luma_at(img, x, y);
-                }
-            luma /= DOTS * DOTS;
-            uint8_t *cell = &cut->cell[cy * MIENI_CUT_W + cx];
-            sum += luma > *cell ? luma - *cell : *cell - luma;
-            *cell = (uint8_t)luma;
-        }
-    float diff = (float)sum / (MIENI_CUT_W * MIENI_CUT_H);
-    int is_cut = cut->have && diff > least && diff > beyond_usual * cut->usual + 4;
-    if (cut->have && !is_cut)
-        cut->usual += 0.15f * (diff - cut->usual);
-    cut->have = 1;
-    return is_cut;
 }

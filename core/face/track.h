@@ -1,4 +1,4 @@
-/* track.h — motion of boxes and scene cuts, without networks. */
+/* track.h — motion of boxes, without networks. */
 #ifndef MIEN_FACE_TRACK_H
 #define MIEN_FACE_TRACK_H
 
@@ -20,17 +20,5 @@ MienBox mieni_motion_box(const MieniMotion *m);
 /* Cost of taking a detection for a track's predicted box: 0 same … 1; 2: impossible. Overlap first; faces that moved by less than
  * their half size and kept their size may touch no more (fast motion at a large interval). */
 float mieni_motion_cost(MienBox predicted, MienBox detected);
-
-#define MIENI_CUT_W 32
-#define MIENI_CUT_H 18
-typedef struct MieniCut {
-    uint8_t cell[MIENI_CUT_W * MIENI_CUT_H]; /* luma of the last frame */
-    float usual; /* running mean of the difference between frames */
-    int have;
-} MieniCut;
-
-/* 1 if this frame begins a new scene: the mean difference of a coarse luma grid is large and far beyond what this clip's motion makes.
- * {0} starts; the first frame is no cut. */
-int mieni_cut(MieniCut *cut, const MienImage *img);
 
 #endif

@@ -13,6 +13,7 @@
 #include "face/assign.h"
 #include "face/face_int.h"
 #include "face/track.h"
+#include "image/cut.h"
 #include "mien/error.h"
 #include "mien/tagger.h"
 
