@@ -143,6 +143,76 @@ static void gemm(void **state)
         product_of(rng_int(1, 300), rng_int(1, 150), rng_int(1, 400), (Fill)rng_int(0, N_FILLS - 1));
 }
 
+/* A sum in two calls that cut k has the bits of one call, whether a is turned round or not. */
+static void added_product_of(int m, int n, int k, Fill fill)
+{
+    for (int trans = 0; trans < 2; trans++) {
+        int lda = (trans ? m : k) + rng_int(0, 3), ldb = n + rng_int(0, 3), ldc = n + rng_int(0, 3), cut = rng_int(0, k);
+        size_t n_c = (size_t)(m - 1) * (size_t)ldc + (size_t)n, rows = (size_t)(trans ? k : m);
+        Guarded a = input((rows - 1) * (size_t)lda + (size_t)(trans ? m : k), fill),
+                b = input((size_t)(k - 1) * (size_t)ldb + (size_t)n, fill), start = input(n_c, fill), ref = output(n_c);
+        memcpy(ref.p, start.p, n_c * sizeof(float));
+        mieni_gemm_add_f32_c(trans, m, n, k, a.p, lda, b.p, ldb, ref.p, ldc);
+        EACH_LEVEL(cpu) {
+            const MienKernels *kernels = mieni_kernels(cpu);
+            Guarded y = output(n_c), y2 = output(n_c);
+            memcpy(y.p, start.p, n_c * sizeof(float));
+            memcpy(y2.p, start.p, n_c * sizeof(float));
+            kernels->gemm_add_f32(trans, m, n, k, a.p, lda, b.p, ldb, y.p, ldc);
+            compare("gemm_add", cpu, y.p, ref.p, n_c, magnitude(fill) * fmax(magnitude(fill), 1) * (k + 1));
+            kernels->gemm_add_f32(trans, m, n, cut, a.p, lda, b.p, ldb, y2.p, ldc);
+            kernels->gemm_add_f32(trans, m, n, k - cut, a.p + cut * (trans ? lda : 1), lda, b.p + cut * ldb, ldb, y2.p, ldc);
+            assert_memory_equal(y.p, y2.p, n_c * sizeof(float));
+            check_canaries(&y);
+            drop(&y), drop(&y2);
+        }
+        drop(&a), drop(&b), drop(&start), drop(&ref);
+    }
+}
+
+static void gemm_add(void **state)
+{
+    (void)state;
+    for (int m = 1; m <= 16; m++)
+        for (int n = 1; n <= 70; n++)
+            added_product_of(m, n, rng_int(1, 12), (Fill)rng_int(0, N_FILLS - 1));
+    for (int i = 0; i < 60; i++)
+        added_product_of(rng_int(1, 300), rng_int(1, 150), rng_int(1, 400), (Fill)rng_int(0, N_FILLS - 1));
+}
+
+static void act_grad(void **state)
+{
+    (void)state;
+    for (int c = 1; c <= 70; c++) {
+        for (int i = 0; i < 8; i++) {
+            Fill fill = (Fill)rng_int(0, N_FILLS - 1);
+            int n_px = rng_int(0, 6);
+            size_t n = (size_t)n_px * (size_t)c;
+            Guarded d = input(n, fill), at = input(n, (Fill)rng_int(0, 1)), slope = input((size_t)c, FILL_RANDOM), ref = output(n);
+            MieniAct act = { acts[i % 4], acts[i % 4] == MIENI_ACT_PRELU ? slope.p : NULL };
+            memcpy(ref.p, d.p, n * sizeof(float));
+            mieni_act_grad_f32_c(ref.p, at.p, n_px, c, act);
+            for (size_t k = 0; k < n; k++) {
+                double x = (double)at.p[k], by = act.kind == MIENI_ACT_NONE      ? 1
+                                                 : act.kind == MIENI_ACT_RELU    ? x > 0
+                                                 : act.kind == MIENI_ACT_SIGMOID ? x * (1 - x)
+                                                 : x < 0                         ? (double)slope.p[k % (size_t)c]
+                                                                                 : 1;
+                assert_true(fabs(by * (double)d.p[k] - (double)ref.p[k]) <= 1e-6 * magnitude(fill));
+            }
+            EACH_LEVEL(cpu) {
+                Guarded y = output(n);
+                memcpy(y.p, d.p, n * sizeof(float));
+                mieni_kernels(cpu)->act_grad_f32(y.p, at.p, n_px, c, act);
+                compare("act_grad", cpu, y.p, ref.p, n, 0);
+                check_canaries(&y);
+                drop(&y);
+            }
+            drop(&d), drop(&at), drop(&slope), drop(&ref);
+        }
+    }
+}
+
 static void affine(void **state)
 {
     (void)state;
@@ -297,8 +367,8 @@ int main(int argc, char **argv)
     rng_state = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 20261123;
     printf("seed %u (give another as the argument); best level %s\n", rng_state, mien_cpu_name(mien_cpu_best()));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gemm), cmocka_unit_test(affine), cmocka_unit_test(add_and_mul), cmocka_unit_test(dwconv),
-        cmocka_unit_test(im2col_and_pools),
+        cmocka_unit_test(gemm), cmocka_unit_test(gemm_add), cmocka_unit_test(affine), cmocka_unit_test(act_grad),
+        cmocka_unit_test(add_and_mul), cmocka_unit_test(dwconv), cmocka_unit_test(im2col_and_pools),
     };
     int ret = cmocka_run_group_tests(tests, NULL, NULL);
     printf("worst error %.2g, 1e-06 is allowed\n", worst);

@@ -115,35 +115,6 @@ static void forward_and_back(const Problem *p, MienNet *net)
     assert_int_equal(mien_net_backward(net), 0);
 }
 
-/* The quotient along random directions of x (which is p->x or a tensor of the case) beside the gradient g. */
-static void compare(const Problem *p, const char *what, double *x, const float *g, size_t n, MienCpu cpu)
-{
-    assert_non_null(g);
-    double *v = doubles(n), *x0 = doubles(n);
-    memcpy(x0, x, n * sizeof(*x));
-    for (int d = 0; d < DIRECTIONS; d++) {
-        double along = 0, mag = 0, side[2];
-        for (size_t i = 0; i < n; i++)
-            v[i] = rng_float();
-        for (int s = 0; s < 2; s++) {
-            for (size_t i = 0; i < n; i++)
-                x[i] = x0[i] + (s ? -STEP : STEP) * v[i];
-            side[s] = loss(p, p->x);
-        }
-        memcpy(x, x0, n * sizeof(*x));
-        for (size_t i = 0; i < n; i++) {
-            along += g[i] * v[i];
-            mag += fabs(g[i] * v[i]);
-        }
-        double quotient = (side[0] - side[1]) / (2 * STEP), err = fabs(quotient - along) / (mag + 1);
-        worst = err > worst ? err : worst;
-        if (!(err <= BOUND))
-            fail_msg("%s %s act '%s', input %dx%dx%dx%d, %s, level %s: derivative %.9g, should be %.9g", p->op, p->k->attrs,
-                     p->k->act, p->k->n, p->k->h, p->k->w, p->k->c, what, mien_cpu_name(cpu), along, quotient);
-    }
-    free(v), free(x0);
-}
-
 static void same_bits(const Problem *p, MienNet *a, MienNet *b)
 {
     assert_memory_equal(mien_net_input_grad(a, NULL), mien_net_input_grad(b, NULL), p->n_in * sizeof(float));
@@ -156,26 +127,69 @@ static void same_bits(const Problem *p, MienNet *a, MienNet *b)
     }
 }
 
-static void at_level(const Problem *p, MienModel *model, MienCpu cpu)
+enum { MAX_LEVELS = 8 };
+
+/* The quotient along random directions of x (which is p->x or a tensor of the case) beside each level's gradient: of the tensor
+ * name, or of the input for NULL. */
+static void compare(const Problem *p, MienNet *const net[MAX_LEVELS], const char *name, double *x, size_t n)
+{
+    double *v = doubles(n), *x0 = doubles(n);
+    memcpy(x0, x, n * sizeof(*x));
+    for (int d = 0; d < DIRECTIONS; d++) {
+        double side[2];
+        for (size_t i = 0; i < n; i++)
+            v[i] = rng_float();
+        for (int s = 0; s < 2; s++) {
+            for (size_t i = 0; i < n; i++)
+                x[i] = x0[i] + (s ? -STEP : STEP) * v[i];
+            side[s] = loss(p, p->x);
+        }
+        memcpy(x, x0, n * sizeof(*x));
+        double quotient = (side[0] - side[1]) / (2 * STEP);
+        for (MienCpu cpu = MIEN_CPU_C; cpu <= mien_cpu_best(); cpu++) {
+            const float *g = name ? mien_net_weight_grad(net[cpu], name, NULL) : mien_net_input_grad(net[cpu], NULL);
+            double along = 0, mag = 0;
+            assert_non_null(g);
+            for (size_t i = 0; i < n; i++) {
+                along += g[i] * v[i];
+                mag += fabs(g[i] * v[i]);
+            }
+            double err = fabs(quotient - along) / (mag + 1);
+            worst = err > worst ? err : worst;
+            if (!(err <= BOUND))
+                fail_msg("%s %s act '%s', input %dx%dx%dx%d, by %s, level %s: derivative %.9g, should be %.9g", p->op, p->k->attrs,
+                         p->k->act, p->k->n, p->k->h, p->k->w, p->k->c, name ? name : "input", mien_cpu_name(cpu), along,
+                         quotient);
+        }
+    }
+    free(v), free(x0);
+}
+
+static void check(const Problem *p, MienModel *model)
 {
     Case *k = p->k;
-    MienNet *net = make_net(p, model, cpu, 0), *threaded = make_net(p, model, cpu, 1);
-    forward_and_back(p, net);
-    forward_and_back(p, threaded);
-    same_bits(p, net, threaded);
-    forward_and_back(p, net); /* a second pass must not see what the first one left */
-    same_bits(p, net, threaded);
-    compare(p, "input", p->x, mien_net_input_grad(net, NULL), p->n_in, cpu);
+    MienNet *net[MAX_LEVELS] = { 0 }, *threaded;
+    for (MienCpu cpu = MIEN_CPU_C; cpu <= mien_cpu_best(); cpu++) {
+        net[cpu] = make_net(p, model, cpu, 0);
+        threaded = make_net(p, model, cpu, 1);
+        forward_and_back(p, net[cpu]);
+        forward_and_back(p, threaded);
+        same_bits(p, net[cpu], threaded);
+        forward_and_back(p, net[cpu]); /* a second pass must not see what the first one left */
+        same_bits(p, net[cpu], threaded);
+        mien_net_destroy(&threaded);
+    }
+    compare(p, net, NULL, p->x, p->n_in);
     if (k->weight)
-        compare(p, "weight", k->weight, mien_net_weight_grad(net, "t.weight", NULL), k->n_weight, cpu);
+        compare(p, net, "t.weight", k->weight, k->n_weight);
     if (k->bias)
-        compare(p, "bias", k->bias, mien_net_weight_grad(net, "t.bias", NULL), (size_t)k->oc, cpu);
+        compare(p, net, "t.bias", k->bias, (size_t)k->oc);
     if (k->scale)
-        compare(p, "scale", k->scale, mien_net_weight_grad(net, "t.scale", NULL), (size_t)k->oc, cpu);
+        compare(p, net, "t.scale", k->scale, (size_t)k->oc);
     if (k->slope)
-        compare(p, "slope", k->slope, mien_net_weight_grad(net, "t.slope", NULL), (size_t)k->oc, cpu);
-    mien_net_destroy(&net);
-    mien_net_destroy(&threaded);
+        compare(p, net, "t.slope", k->slope, (size_t)k->oc);
+    for (int i = 0; i < MAX_LEVELS; i++)
+        mien_net_destroy(&net[i]);
 }
 
 /* The whole check of a case, which is freed. */
@@ -204,8 +218,7 @@ static void run(Case *k, RefFn ref, const char *op, Second second)
     nn_put(&k->b, "}],\"outputs\":[\"y\"%s]}", *json ? ",\"b\"" : "");
     MienModel *model;
     assert_int_equal(nn_model(&k->b, &model, to_stderr), 0);
-    for (MienCpu cpu = MIEN_CPU_C; cpu <= mien_cpu_best(); cpu++)
-        at_level(&p, model, cpu);
+    check(&p, model);
     mien_model_unref(&model);
     free(p.x), free(p.b), free(p.y), free(p.mag), free(p.ry), free(p.rb);
     case_free(k);

@@ -31,6 +31,7 @@ static inline VEC vadd(VEC a, VEC b) { return _mm256_add_ps(a, b); }
 static inline VEC vmul(VEC a, VEC b) { return _mm256_mul_ps(a, b); }
 static inline VEC vfma(VEC a, VEC b, VEC c) { return _mm256_fmadd_ps(a, b, c); }
 static inline VEC vmax(VEC a, VEC b) { return _mm256_max_ps(a, b); }
+static inline VEC where_positive(VEC at, VEC x) { return _mm256_and_ps(_mm256_cmp_ps(at, zero(), _CMP_GT_OQ), x); }
 static inline VEC prelu(VEC x, VEC slope) { return _mm256_blendv_ps(x, _mm256_mul_ps(x, slope), x); }
 
 #include "kernels/x86/simd_tmpl.h"
@@ -41,6 +42,8 @@ void mieni_x86_init_avx2(MienKernels *k)
     k->gemm_max_m = 16;
     k->gemm_max_n = 8;
     k->gemm_max_macs = 16 << 20; /* beyond, where OpenBLAS packs both sides, it is a quarter faster; below, level or behind */
+    k->gemm_add_f32 = gemm_add_f32;
+    k->act_grad_f32 = act_grad_f32;
     k->affine_f32 = affine_f32;
     k->add_f32 = add_f32;
     k->dwconv_f32 = dwconv_f32;

@@ -28,6 +28,10 @@ static inline VEC vadd(VEC a, VEC b) { return _mm512_add_ps(a, b); }
 static inline VEC vmul(VEC a, VEC b) { return _mm512_mul_ps(a, b); }
 static inline VEC vfma(VEC a, VEC b, VEC c) { return _mm512_fmadd_ps(a, b, c); }
 static inline VEC vmax(VEC a, VEC b) { return _mm512_max_ps(a, b); }
+static inline VEC where_positive(VEC at, VEC x)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(at, _mm512_setzero_ps(), _CMP_GT_OQ), x);
+}
 static inline VEC prelu(VEC x, VEC slope)
 {
     return _mm512_mask_mul_ps(x, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ), x, slope);
@@ -39,6 +43,8 @@ void mieni_x86_init_avx512(MienKernels *k)
 {
     k->gemm_f32 = gemm_f32;
     k->gemm_max_macs = HUGE_VAL; /* 33..55 GMAC/s against 21..49 of OpenBLAS 0.3.21, on all shapes up to 1024x1024x1024 */
+    k->gemm_add_f32 = gemm_add_f32;
+    k->act_grad_f32 = act_grad_f32;
     k->affine_f32 = affine_f32;
     k->add_f32 = add_f32;
     k->dwconv_f32 = dwconv_f32;

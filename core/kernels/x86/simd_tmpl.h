@@ -3,7 +3,7 @@
  *   VEC, LANES              the type and its number of floats
  *   MASK, mask_of(n)        the first n lanes, 1 <= n < LANES
  *   load, store, load_mask, store_mask, set1, zero
- *   vadd, vmul, vfma(a, b, c) = a·b + c, vmax, prelu(x, slope)
+ *   vadd, vmul, vfma(a, b, c) = a·b + c, vmax, prelu(x, slope), where_positive(at, x) = at > 0 ? x : 0
  *   GEMM_ROWS_1 … _4        rows of the product's register tile, when it is 1 … 4 vectors wide
  *   GEMM_PACK_M             rows from which copying columns of b together pays
  *   DW_GROUP                vectors of channels that the depthwise kernel takes at a time
@@ -37,20 +37,20 @@ static int group_of(int n)
  *
  * rows × v vectors of c in registers, one pass over a block of k. The block's columns of b are copied together first, so that
  * they stay in the first-level cache whatever ldb is; a sum that goes on in the next block passes through c unrounded, so
- * its bits don't depend on the cut. After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008. */
+ * its bits don't depend on the cut. With trans, a lies as [k, m]. After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008. */
 
 enum { GEMM_K = 128, GEMM_M = 240 }; /* a block of a: 120 KB, a part of the second-level cache */
 
 typedef struct Product {
-    int m, k, more; /* more: c holds the sums of the blocks before */
+    int m, k, more; /* more: c holds sums that go on */
     const float *a, *b;
     float *c;
     ptrdiff_t lda, ldb, ldc;
 } Product;
 
-INLINE void gemm_tile(int rows, int v, int masked, MASK m, const Product *g, int i_row)
+INLINE void gemm_tile(int rows, int v, int masked, MASK m, int trans, const Product *g, int i_row)
 {
-    const float *a = g->a + i_row * g->lda, *b = g->b;
+    const float *a = g->a + i_row * (trans ? 1 : g->lda), *b = g->b;
     float *c = g->c + i_row * g->ldc;
     VEC acc[14][4];
     for (int i = 0; i < rows; i++)
@@ -62,7 +62,7 @@ INLINE void gemm_tile(int rows, int v, int masked, MASK m, const Product *g, int
         for (int j = 0; j < v; j++)
             bv[j] = get(b + j * LANES, masked && j == v - 1, m);
         for (int i = 0; i < rows; i++) {
-            VEC ai = set1(a[i * lda + kk]);
+            VEC ai = set1(trans ? a[kk * lda + i] : a[i * lda + kk]);
             for (int j = 0; j < v; j++)
                 acc[i][j] = vfma(ai, bv[j], acc[i][j]);
         }
@@ -73,18 +73,18 @@ INLINE void gemm_tile(int rows, int v, int masked, MASK m, const Product *g, int
 }
 
 /* All rows of one group of columns. */
-INLINE void gemm_group(int v, int masked, MASK mask, const Product *g)
+INLINE void gemm_group(int v, int masked, MASK mask, int trans, const Product *g)
 {
     int rows = v == 1 ? GEMM_ROWS_1 : v == 2 ? GEMM_ROWS_2 : v == 3 ? GEMM_ROWS_3 : GEMM_ROWS_4;
     int i = 0;
     for (; i + rows <= g->m; i += rows)
-        gemm_tile(rows, v, masked, mask, g, i);
+        gemm_tile(rows, v, masked, mask, trans, g, i);
     for (; rows > 4 && i + 4 <= g->m; i += 4)
-        gemm_tile(4, v, masked, mask, g, i);
+        gemm_tile(4, v, masked, mask, trans, g, i);
     for (; i + 2 <= g->m; i += 2)
-        gemm_tile(2, v, masked, mask, g, i);
+        gemm_tile(2, v, masked, mask, trans, g, i);
     for (; i < g->m; i++)
-        gemm_tile(1, v, masked, mask, g, i);
+        gemm_tile(1, v, masked, mask, trans, g, i);
 }
 
 /* Calls f(v, masked, mask, …) for a group with constants in place of variables. */
@@ -116,7 +116,7 @@ INLINE void pack_group(int v, int masked, MASK mask, float *to, const float *b, 
 }
 
 /* One block of a (m rows, k columns) times all columns of b. */
-static void gemm_block(const Product *block, int n, float *panel)
+static void gemm_block(const Product *block, int trans, int n, float *panel)
 {
     int pack = block->m >= GEMM_PACK_M; /* fewer rows read b not often enough to pay for the copy */
     EACH_GROUP(j, n, v, tail) {
@@ -128,19 +128,35 @@ static void gemm_block(const Product *block, int n, float *panel)
             g.b = panel;
             g.ldb = v * LANES;
         }
-        WITH_GROUP(v, tail, gemm_group, &g);
+        if (trans)
+            WITH_GROUP(v, tail, gemm_group, 1, &g);
+        else
+            WITH_GROUP(v, tail, gemm_group, 0, &g);
     }
 }
 
-static void gemm_f32(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+INLINE void gemm(int add, int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
+                 ptrdiff_t ldc)
 {
     _Alignas(64) float panel[GEMM_K * 4 * LANES];
     for (int m0 = 0; m0 < m; m0 += GEMM_M)
         for (int k0 = 0; k0 < k; k0 += GEMM_K) {
             int mn = m - m0 < GEMM_M ? m - m0 : GEMM_M, kn = k - k0 < GEMM_K ? k - k0 : GEMM_K;
-            Product block = { mn, kn, k0 > 0, a + m0 * lda + k0, b + k0 * ldb, c + m0 * ldc, lda, ldb, ldc };
-            gemm_block(&block, n, panel);
+            const float *a0 = trans ? a + k0 * lda + m0 : a + m0 * lda + k0;
+            Product block = { mn, kn, add || k0 > 0, a0, b + k0 * ldb, c + m0 * ldc, lda, ldb, ldc };
+            gemm_block(&block, trans, n, panel);
         }
+}
+
+static void gemm_f32(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+{
+    gemm(0, 0, m, n, k, a, lda, b, ldb, c, ldc);
+}
+
+static void gemm_add_f32(int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
+                         ptrdiff_t ldc)
+{
+    gemm(1, trans, m, n, k, a, lda, b, ldb, c, ldc);
 }
 
 /* ---- windows as rows of a matrix: im2col.c with copies of a few vectors in place of calls */
@@ -262,6 +278,22 @@ static void affine_f32(float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, p
     case MIENI_ACT_RELU: affine_kind(MIENI_ACT_RELU, y, ldy, x, ldx, n_px, c, scale, bias, NULL); break;
     case MIENI_ACT_PRELU: affine_kind(MIENI_ACT_PRELU, y, ldy, x, ldx, n_px, c, scale, bias, act.slope); break;
     case MIENI_ACT_SIGMOID: mieni_affine_f32_c(y, ldy, x, ldx, n_px, c, scale, bias, act); break;
+    }
+}
+
+/* Only the relu; the others are rare, and bound by their exponentials and slopes. */
+static void act_grad_f32(float *d, const float *at, ptrdiff_t n_px, int c, MieniAct act)
+{
+    ptrdiff_t n = n_px * c, i = 0;
+    if (act.kind != MIENI_ACT_RELU) {
+        mieni_act_grad_f32_c(d, at, n_px, c, act);
+        return;
+    }
+    for (; i + LANES <= n; i += LANES)
+        store(d + i, where_positive(load(at + i), load(d + i)));
+    if (i < n) {
+        MASK m = mask_of((int)(n - i));
+        store_mask(d + i, where_positive(load_mask(at + i, m), load_mask(d + i, m)), m);
     }
 }
 
