@@ -66,9 +66,12 @@ def main(pictures, out_path):
                 torch.tensor(model["conv2d_%d.bias" % (i + 1)].astype(np.float64))) for i in range(len(NAMES))]
     pics = {k: (v if v.shape[0] == 3 else v.transpose(2, 0, 1)).astype(np.float64) for k, v in pics.items() if k in ("content", "style", "image")}
     content, style, image = (torch.tensor(pics[k])[None] for k in ("content", "style", "image"))
-    image.requires_grad_(True)
-    p, a, f = features(weights, content), features(weights, style), features(weights, image)
-    j_content = rel(f["3_1"], p["3_1"].detach())
+    for t in [image] + [t for pair in weights for t in pair]:
+        t.requires_grad_(True)
+    with torch.no_grad():
+        p, a = features(weights, content), features(weights, style)
+    f = features(weights, image)
+    j_content = rel(f["3_1"], p["3_1"])
     j_style = sum(rel(gram(f[n]), gram(a[n])) for n in STYLE) / len(STYLE)
     tv = (image[..., 1:] - image[..., :-1]).pow(2).mean() + (image[..., 1:, :] - image[..., :-1, :]).pow(2).mean()
     j = j_content + 100 * j_style + 6 * tv
@@ -80,10 +83,14 @@ def main(pictures, out_path):
     for n in STYLE:
         out["gram" + n] = gram(a[n]).numpy().astype(np.float32)
     out["gradient"] = nhwc(image.grad[0][None]).astype(np.float32)
+    for i, n in enumerate(NAMES):
+        out["dweight" + n] = weights[i][0].grad.permute(2, 3, 1, 0).numpy().reshape(-1)[::EVERY].astype(np.float32)
+        out["dbias" + n] = weights[i][1].grad.numpy().astype(np.float32)
     out["loss"] = np.array([j_content.item(), j_style.item(), tv.item(), j.item()])
     save(out_path, out, {"what": "stylenet in double precision, PyTorch %s: pictures [H,W,3]; reluN: every %dth number, NHWC, of image; "
                          "gramN: F'F/(HW) of style; loss = [content, style, tv, J], J = content + 100 style + 6 tv, content = |F-P|^2/|P|^2 at "
-                         "relu3_1, style = mean over 1_1, 2_1, 3_1, 4_1 of |G-A|^2/|A|^2, tv = mean dx^2 + mean dy^2; gradient = dJ/dimage"
+                         "relu3_1, style = mean over 1_1, 2_1, 3_1, 4_1 of |G-A|^2/|A|^2, tv = mean dx^2 + mean dy^2; gradient = dJ/dimage; "
+                         "dweightN, dbiasN: dJ/dweights through image alone, every so many-th number, [kh,kw,cin,cout]"
                          % (torch.__version__, EVERY)})
 
 

@@ -281,6 +281,173 @@ static void a_run_allocates_nothing(void **state)
     free_random(r);
 }
 
+/* ---- backward */
+
+static void fill(float *x, MienShape s, int random)
+{
+    for (size_t i = 0; i < mien_shape_elems(s); i++)
+        x[i] = random ? rng_float() : 0;
+}
+
+/* Twice forward and backward, with dJ/d(output 0) random and those of other outputs 0; input and gradients the same each time. */
+static MienNet *back_net(MienModel *model, MienNetParams p)
+{
+    MienNet *net;
+    MienShape s;
+    size_t memory;
+    p.grad = MIEN_NET_GRAD_INPUT | MIEN_NET_GRAD_WEIGHTS;
+    assert_int_equal(mien_net_create(&net, model, &p), 0);
+    assert_int_equal(mien_net_estimate(model, &p, &memory, NULL), 0);
+    assert_int_equal(memory, mien_net_memory_bytes(net));
+    uint32_t saved = rng_state;
+    uint64_t count = mien_mem_count();
+    for (int twice = 0; twice < 2; twice++) {
+        rng_state = 5;
+        float *x = mien_net_input(net, &s);
+        fill(x, s, 1);
+        assert_int_equal(mien_net_run(net), 0);
+        for (int k = 0; k < mien_net_n_outputs(net); k++) {
+            float *d = mien_net_output_grad(net, k, &s);
+            fill(d, s, !k);
+        }
+        assert_int_equal(mien_net_backward(net), 0);
+        assert_int_equal(mien_net_backward(net), MIEN_ERR(EINVAL)); /* once a run */
+    }
+    rng_state = saved;
+    assert_int_equal(mien_mem_count(), count);
+    return net;
+}
+
+/* Equal numbers; 0 and -0 are. */
+static void same_gradients(const MienNet *a, const MienNet *b)
+{
+    MienShape s;
+    const float *x = mien_net_input_grad(a, &s), *y = mien_net_input_grad(b, NULL);
+    for (size_t i = 0; i < mien_shape_elems(s); i++)
+        assert_true(x[i] == y[i]);
+    assert_int_equal(mien_net_n_weight_grads(a), mien_net_n_weight_grads(b));
+    for (int k = 0; k < mien_net_n_weight_grads(a); k++) {
+        const char *name;
+        size_t n, n2;
+        x = mien_net_weight_grad_at(a, k, &name, &n);
+        y = mien_net_weight_grad(b, name, &n2);
+        assert_int_equal(n, n2);
+        for (size_t i = 0; i < n; i++)
+            assert_true(x[i] == y[i]);
+    }
+}
+
+/* Memory that is shared by lifetime, threads, and a net that stops at an activation inside a larger graph. */
+static void backward_in_shared_memory(void **state)
+{
+    (void)state;
+    MienPool *pool;
+    size_t saved = 0;
+    assert_int_equal(mien_pool_create(&pool, 3, to_stderr), 0);
+    for (int i = 0; i < 150; i++) {
+        RandomNet *r = random_net(i < 120 ? 10 : 40);
+        MienModel *tight = model_of(r, 0), *roomy = model_of(r, 1);
+        char last[16];
+        snprintf(last, sizeof(last), "a%d", r->n_acts - 1);
+        const char *names[] = { last };
+        MienNetParams p = MIEN_NET_DEFAULTS;
+        p.n = rng_int(1, 2);
+        p.cpu = (MienCpu)rng_int(MIEN_CPU_C, (int)mien_cpu_best());
+        MienNet *a = back_net(tight, p), *b, *c, *d;
+        p.exec = mien_pool_exec(pool);
+        b = back_net(tight, p);
+        same_gradients(a, b);
+        p.exec = (MienExec){ 0 };
+        p.outputs = names;
+        p.n_outputs = 1;
+        c = back_net(roomy, p);
+        assert_int_equal(mien_net_memory_bytes(c), mien_net_memory_bytes(a));
+        same_gradients(a, c);
+        p.outputs = NULL;
+        d = back_net(roomy, p); /* has the gradients of nodes that lead to no output, too: zeros */
+        MienShape s;
+        const float *x = mien_net_input_grad(a, &s), *y = mien_net_input_grad(d, NULL);
+        for (size_t k = 0; k < mien_shape_elems(s); k++)
+            assert_true(x[k] == y[k]);
+        saved += mien_net_memory_bytes(d) - mien_net_memory_bytes(a);
+        mien_net_destroy(&a), mien_net_destroy(&b), mien_net_destroy(&c), mien_net_destroy(&d);
+        mien_model_unref(&tight);
+        mien_model_unref(&roomy);
+        free_random(r);
+    }
+    assert_true(saved > 0);
+    mien_pool_destroy(&pool);
+}
+
+/* A net that can go backward computes the same outputs, and keeps them through the backward pass. */
+static void forward_bits_with_gradients(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        RandomNet *r = random_net(12);
+        MienModel *model = model_of(r, 0);
+        MienNetParams p = MIEN_NET_DEFAULTS;
+        MienNet *net = back_net(model, p), *plain;
+        MienShape s;
+        assert_int_equal(mien_net_create(&plain, model, &p), 0);
+        uint32_t kept = rng_state;
+        rng_state = 5;
+        float *x = mien_net_input(plain, &s);
+        fill(x, s, 1);
+        rng_state = kept;
+        assert_int_equal(mien_net_run(plain), 0);
+        assert_null(mien_net_output_grad(plain, 0, NULL));
+        assert_null(mien_net_input_grad(plain, NULL));
+        assert_int_equal(mien_net_backward(plain), MIEN_ERR(EINVAL));
+        const float *a = mien_net_output(net, 0, &s), *b = mien_net_output(plain, 0, NULL);
+        assert_memory_equal(a, b, mien_shape_elems(s) * sizeof(float));
+        assert_true(mien_net_memory_bytes(plain) <= mien_net_memory_bytes(net));
+        mien_net_destroy(&net), mien_net_destroy(&plain);
+        mien_model_unref(&model);
+        free_random(r);
+    }
+}
+
+static void outputs_by_name(void **state)
+{
+    (void)state;
+    RandomNet *r = random_net(10);
+    MienModel *model = model_of(r, 0);
+    MienNet *net;
+    MienNetParams p = MIEN_NET_DEFAULTS;
+    const char *twice[] = { "a1", "a1" }, *unknown[] = { "a1", "nothing" }, *input[] = { "a0" };
+    p.outputs = twice;
+    p.n_outputs = 2;
+    assert_int_equal(mien_net_create(&net, model, &p), MIEN_ERR(EINVAL));
+    p.outputs = unknown;
+    assert_int_equal(mien_net_create(&net, model, &p), MIEN_E_NOTFOUND);
+    assert_null(net);
+    p.n_outputs = 0;
+    assert_int_equal(mien_net_create(&net, model, &p), MIEN_ERR(EINVAL));
+    p.n_outputs = 1;
+    p.grad = 4;
+    assert_int_equal(mien_net_create(&net, model, &p), MIEN_ERR(EINVAL));
+    p.grad = MIEN_NET_GRAD_INPUT;
+    p.outputs = input; /* J of the picture itself */
+    assert_int_equal(mien_net_create(&net, model, &p), 0);
+    assert_int_equal(mien_net_n_outputs(net), 1);
+    assert_int_equal(mien_net_n_weight_grads(net), 0);
+    assert_non_null(mien_net_output_named(net, "a0", NULL));
+    assert_null(mien_net_output_named(net, "a1", NULL));
+    assert_int_equal(mien_net_run(net), 0);
+    mien_net_output_grad(net, 0, NULL)[0] = 42;
+    assert_int_equal(mien_net_backward(net), 0);
+    assert_true(mien_net_input_grad(net, NULL)[0] == 42);
+    mien_net_destroy(&net);
+    p.grad = MIEN_NET_GRAD_WEIGHTS;
+    assert_int_equal(mien_net_create(&net, model, &p), 0);
+    assert_null(mien_net_input_grad(net, NULL));
+    assert_null(mien_net_weight_grad(net, "n1.weight", NULL));
+    mien_net_destroy(&net);
+    mien_model_unref(&model);
+    free_random(r);
+}
+
 /* Everything that is created under "the n-th allocation fails" gives a clean error, and all memory comes back. */
 static void allocations_that_fail(void **state)
 {
@@ -293,11 +460,13 @@ static void allocations_that_fail(void **state)
     assert_int_equal(nn_pack(&r->b, &data, &bytes), 0);
     uint64_t live = mien_mem_live_bytes();
     int n_failed = 0;
-    for (int sticky = 0; sticky < 2; sticky++) {
+    for (int i = 0; i < 4; i++) {
+        int sticky = i & 1;
         for (uint64_t n = 1;; n++) {
             MienModel *model = NULL;
             MienNet *net = NULL;
             MienNetParams p = MIEN_NET_DEFAULTS;
+            p.grad = i & 2 ? MIEN_NET_GRAD_INPUT | MIEN_NET_GRAD_WEIGHTS : 0;
             mien_mem_fail_at(n, sticky);
             int ret = mieni_model_parse(&model, data, bytes, "m", (MienLog){ 0 });
             if (!ret)
@@ -421,7 +590,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_without_overlap), cmocka_unit_test(reuse_changes_nothing),
         cmocka_unit_test(threads_and_batches_change_nothing), cmocka_unit_test(a_run_allocates_nothing),
-        cmocka_unit_test(allocations_that_fail), cmocka_unit_test(floating_point_state),
+        cmocka_unit_test(backward_in_shared_memory), cmocka_unit_test(forward_bits_with_gradients),
+        cmocka_unit_test(outputs_by_name), cmocka_unit_test(allocations_that_fail), cmocka_unit_test(floating_point_state),
         cmocka_unit_test(outputs_and_lifetimes), cmocka_unit_test(cpu_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
