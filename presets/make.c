@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "image/sample.h"
-#include "kernels/kernels.h"
 #include "mien/error.h"
+#include "nn/gram.h"
 #include "preset_int.h"
 
 #define MIN_SIDE_PX 16 /* of the smallest scale: less leaves nothing behind three pools */
@@ -44,29 +44,23 @@ static int resize(Maker *m, const MienImage *img, float *to, int w, int h)
     return mieni_resize(&m->resizer, m->params->exec, img, view, 0, &m->input, to, w, h);
 }
 
-/* G = F'F / n_px and the means, added with this weight. Sums in double, upper triangle, then mirrored. */
-static int add_stats(const float *f, MienShape s, double weight, MieniPresetStats *st)
+/* G = F'F / n_px and the means, added with this weight. gram is room for one more matrix. */
+static int add_stats(const Maker *m, const float *f, MienShape s, double weight, float *gram, MieniPresetStats *st)
 {
-    size_t n_px = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
-    double *sum = mien_calloc(c * c + c, sizeof(*sum)), *mean = sum ? sum + c * c : NULL;
-    if (!sum)
+    ptrdiff_t n_px = (ptrdiff_t)s.h * s.w;
+    void *work = mien_malloc(mieni_gram_work_bytes(n_px, s.c));
+    if (!work)
         return MIEN_ERR(ENOMEM);
-    for (size_t px = 0; px < n_px; px++, f += c)
-        for (size_t i = 0; i < c; i++) {
-            double fi = (double)f[i];
-            if (fi == 0)
-                continue; /* behind a ReLU, about half of them */
-            mean[i] += fi;
-            for (size_t j = i; j < c; j++)
-                sum[i * c + j] += fi * (double)f[j];
-        }
-    weight /= (double)n_px;
-    for (size_t i = 0; i < c; i++) {
-        st->mean[i] += (float)(weight * mean[i]);
-        for (size_t j = i; j < c; j++)
-            st->gram[j * c + i] = st->gram[i * c + j] += (float)(weight * sum[i * c + j]);
+    mieni_gram_f32(m->params->exec, mieni_kernels(MIEN_CPU_AUTO), f, n_px, s.c, weight / (double)n_px, gram, work);
+    mien_free(work);
+    for (int i = 0; i < s.c * s.c; i++)
+        st->gram[i] += gram[i];
+    for (int i = 0; i < s.c; i++) {
+        double sum = 0;
+        for (ptrdiff_t px = 0; px < n_px; px++)
+            sum += (double)f[px * s.c + i];
+        st->mean[i] += (float)(weight * sum / (double)n_px);
     }
-    mien_free(sum);
     return 0;
 }
 
@@ -104,7 +98,9 @@ static int add_picture(Maker *m, const MienImage *img, int i_scale, double weigh
         ret = mien_net_run(net);
     for (int i = 0; i < p->info.n_layers && ret >= 0; i++) {
         const float *f = mien_net_output(net, i, &s);
-        ret = add_stats(f, s, weight, &p->stats[i][i_scale]);
+        float *gram = mien_malloc_array((size_t)s.c * (size_t)s.c, sizeof(*gram));
+        ret = gram ? add_stats(m, f, s, weight, gram, &p->stats[i][i_scale]) : MIEN_ERR(ENOMEM);
+        mien_free(gram);
     }
     mien_net_destroy(&net);
     return ret;

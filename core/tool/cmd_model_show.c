@@ -26,8 +26,7 @@ typedef struct ShowOptions {
     const char *memory;
 } ShowOptions;
 
-/* A path if it looks like one or is a file, else a name in the manifest. */
-static int open_model(const Tool *tool, const char *what, MienModel **model)
+int model_open(const Tool *tool, const char *what, MienModel **model)
 {
     struct stat st;
     *model = NULL;
@@ -81,7 +80,7 @@ static int run_show(Tool *tool, const void *options, int n_args, char **args)
     (void)n_args;
     if (o->memory && parse_size(o->memory, &w, &h))
         return tool_error(tool, "--memory wants a size such as 640x480, not '%s'", safe(o->memory));
-    if (open_model(tool, args[0], &model) < 0)
+    if (model_open(tool, args[0], &model) < 0)
         return STATUS_ERROR;
     MienNetParams p = MIEN_NET_DEFAULTS;
     p.w_px = w;

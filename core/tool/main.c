@@ -14,6 +14,7 @@ extern const Command cmd_enroll, cmd_verify, cmd_identify, cmd_detect, cmd_embed
 extern const Command cmd_list, cmd_show, cmd_rename, cmd_merge, cmd_split, cmd_note, cmd_ignore, cmd_forget;
 extern const Command cmd_export, cmd_import, cmd_backup, cmd_check, cmd_stats, cmd_compact;
 extern const Command cmd_model_list, cmd_model_show, cmd_model_import, cmd_model_check;
+extern const Command cmd_preset_make, cmd_preset_list, cmd_preset_show, cmd_preset_check, cmd_preset_blend;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
@@ -21,6 +22,7 @@ static const Command *const registry[] = {
     &cmd_verify, &cmd_identify, &cmd_detect, &cmd_embed,
     &cmd_evaluate_pairs, &cmd_selftest,
     &cmd_export, &cmd_import, &cmd_backup, &cmd_check, &cmd_stats, &cmd_compact,
+    &cmd_preset_make, &cmd_preset_list, &cmd_preset_show, &cmd_preset_check, &cmd_preset_blend,
     &cmd_model_list, &cmd_model_show, &cmd_model_import, &cmd_model_check,
     &cmd_help, &cmd_version,
 };
@@ -30,6 +32,7 @@ const Option shared_options[] = {
     OPT_TEXT_ROW(Tool, models, "models", 'm', "DIR", "$MIEN_MODELS, else the installed folder", "folder of the networks"),
     OPT_TEXT_ROW(Tool, encoder, "encoder", 'e', "NAME", "mobileface128",
                  "encoder: mobileface128, dlib128, or a model file of your own"),
+    OPT_TEXT_ROW(Tool, presets, "presets", 'P', "DIR[:DIR]", "$MIEN_PRESETS, else the installed folder", "folders of the presets"),
     OPT_INT_ROW(Tool, threads, "threads", 't', 0, 0, 256, NULL, "0: as many as cores", "pictures worked on at a time"),
     OPT_FLAG_ROW(Tool, json, "json", 'j', "print the result as JSON"),
     OPT_FLAG_ROW(Tool, quiet, "quiet", 'q', "errors and results only, no progress"),
@@ -45,7 +48,7 @@ unsigned shared_option_bit(const Option *o)
         const char *name;
         unsigned bit;
     } bits[] = { { "gallery", TAKES_GALLERY }, { "models", TAKES_MODELS }, { "encoder", TAKES_ENCODER },
-                 { "threads", TAKES_THREADS }, { "json", TAKES_JSON } };
+                 { "threads", TAKES_THREADS }, { "json", TAKES_JSON }, { "presets", TAKES_PRESETS } };
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(bits); i++)
         if (!strcmp(bits[i].name, o->name))
             return bits[i].bit;

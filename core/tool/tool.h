@@ -72,6 +72,7 @@ typedef struct Tool {
     const char *gallery; /* NULL: the default path */
     const char *models;  /* NULL: environment, then the installed folder */
     const char *encoder;
+    const char *presets; /* folders; NULL: environment, then the installed folder */
     int threads; /* > 0 once parsed */
     int json, quiet, verbose, help;
     MienLog log;
@@ -83,6 +84,7 @@ enum {
     TAKES_ENCODER = 4, /* --encoder */
     TAKES_THREADS = 8,
     TAKES_JSON = 16,
+    TAKES_PRESETS = 32, /* --presets */
 };
 #define TAKES_FACES (TAKES_MODELS | TAKES_ENCODER | TAKES_THREADS)
 
@@ -174,6 +176,10 @@ double seconds_now(void); /* monotonic */
 /* ---- models (cmd_model.c) */
 /* The folder of the networks: --models, $MIEN_MODELS, the installed one. */
 const char *models_folder(const Tool *tool);
+/* (cmd_model_show.c) A path if `what` looks like one or is a file, else a name or role in the models folder. Negative after a
+ * message. */
+struct MienModel;
+int model_open(const Tool *tool, const char *what, struct MienModel **model);
 
 /* ---- interruption (main.c): SIGINT and SIGTERM set a flag; loops end after the current item. */
 int interrupted(void);
