@@ -190,11 +190,11 @@ int mieni_preset_check(const MienPreset *p, const char *file, MienLog log)
     return 0;
 }
 
-/* Limits from the presets of this project: frames styled one by one, docs/presets.md. */
+/* A measure among presets, not an absolute one: a quarter of this project's lie below the one limit, a quarter above the other. */
 void mieni_preset_grade(MienPreset *p, double trace)
 {
     p->info.trace = trace;
-    p->info.flicker = trace >= 1.0 ? MIEN_FLICKER_LOW : trace >= 0.4 ? MIEN_FLICKER_MEDIUM : MIEN_FLICKER_HIGH;
+    p->info.flicker = trace >= 0.6 ? MIEN_FLICKER_LOW : trace >= 0.4 ? MIEN_FLICKER_MEDIUM : MIEN_FLICKER_HIGH;
 }
 
 const char *mien_flicker_name(MienPresetFlicker flicker)
