@@ -497,6 +497,19 @@ const float *mien_preset_mean(const MienPreset *p, int i_layer, int i_scale)
     return mien_preset_layer(p, i_layer) && mien_preset_scale(p, i_scale) ? p->stats[i_layer][i_scale].mean : NULL;
 }
 
+_Static_assert(MIEN_PRESET_MAX_LAYERS <= MIEN_STYLE_MAX_LAYERS, "a preset's layers must fit into a target");
+
+int mien_preset_target(const MienPreset *p, int i_scale, MienStyleTarget *target)
+{
+    *target = (MienStyleTarget){ .n_layers = 0 };
+    if (!mien_preset_scale(p, i_scale))
+        return MIEN_E_NOTFOUND;
+    for (int i = 0; i < p->info.n_layers; i++)
+        target->layer[i] = (MienStyleLayer){ p->layer[i].name, p->layer[i].channels, p->layer[i].weight, p->stats[i][i_scale].gram };
+    target->n_layers = p->info.n_layers;
+    return 0;
+}
+
 int mien_preset_thumbnail(const MienPreset *p, MienImage *img)
 {
     if (!p->thumb)

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "../unit/nn_ref.h"
+#include "style_loss.h"
 #include "mien/error.h"
 #include "nn/gram.h"
 
@@ -45,27 +46,9 @@ typedef struct Target {
     float *content, *gram[N_STYLE];
 } Target;
 
-static float *gram_of(const MienNet *net, int i, MienCpu cpu, MienShape *s)
-{
-    const float *f = mien_net_output(net, i, s);
-    float *g = mien_malloc((size_t)s->c * (size_t)s->c * sizeof(*g));
-    void *work = mien_malloc(mieni_gram_work_bytes((ptrdiff_t)s->h * s->w, s->c));
-    mieni_gram_f32((MienExec){ 0 }, mieni_kernels(cpu), f, (ptrdiff_t)s->h * s->w, s->c, 1.0 / (s->h * s->w), g, work);
-    mien_free(work);
-    return g;
-}
-
 static float *copy(const float *x, size_t n)
 {
     return memcpy(mien_malloc(n * sizeof(*x)), x, n * sizeof(*x));
-}
-
-static void run_on(MienNet *net, const float *picture)
-{
-    MienShape s;
-    float *x = mien_net_input(net, &s);
-    memcpy(x, picture, mien_shape_elems(s) * sizeof(*x));
-    assert_int_equal(mien_net_run(net), 0);
 }
 
 static Target make_target(const MienTensor *content, const MienTensor *style, MienCpu cpu)
@@ -90,19 +73,6 @@ static void free_target(Target *t)
     mien_free(t->content);
     for (int i = 0; i < N_STYLE; i++)
         mien_free(t->gram[i]);
-}
-
-/* sum (a - b)^2 / sum b^2; d, if given, gets its derivative by a, times weight. */
-static double relative(const float *a, const float *b, size_t n, double weight, float *d)
-{
-    double diff = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        diff += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        size += (double)b[i] * (double)b[i];
-    }
-    for (size_t i = 0; d && i < n; i++)
-        d[i] = (float)(weight * 2 * ((double)a[i] - (double)b[i]) / size);
-    return diff / size;
 }
 
 /* Run and backward pass; loss gets content and style. */

@@ -6,39 +6,17 @@
 PICTURES is a safetensors file with three small pictures, content, style and image, [3,H,W] f32 in 0..1; those of OUT serve as well. The graph in
 the model file is not read: the network is written down here a second time, as docs/models.md describes it.
 """
-import json
-import struct
 import sys
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from style_reference import gram, load, rel, save
+
 EVERY = 61  # of an activation's numbers, in NHWC order, one in so many is kept
 NAMES = ["1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "4_1"]
 STYLE = ["1_1", "2_1", "3_1", "4_1"]
-
-
-def load(path):
-    data = open(path, "rb").read()
-    n = struct.unpack("<Q", data[:8])[0]
-    head = json.loads(data[8:8 + n])
-    head.pop("__metadata__", None)
-    kind = {"F32": np.float32, "F64": np.float64}
-    return {k: np.frombuffer(data[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]], kind[v["dtype"]]).reshape(v["shape"])
-            for k, v in head.items()}
-
-
-def save(path, tensors, meta):
-    head, at, blob = {"__metadata__": meta}, 0, b""
-    for k, v in tensors.items():
-        v = np.ascontiguousarray(v)
-        head[k] = {"dtype": {"float32": "F32", "float64": "F64"}[str(v.dtype)], "shape": list(v.shape), "data_offsets": [at, at + v.nbytes]}
-        at += v.nbytes
-        blob += v.tobytes()
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % 16)
-    open(path, "wb").write(struct.pack("<Q", len(text)) + text + blob)
 
 
 def features(weights, x):
@@ -49,15 +27,6 @@ def features(weights, x):
         x = F.relu(F.conv2d(x, weights[i][0], weights[i][1], padding=1))
         out[name] = x
     return out
-
-
-def gram(f):
-    f = f[0].flatten(1)
-    return f @ f.T / f.shape[1]
-
-
-def rel(a, b):
-    return (a - b).pow(2).sum() / b.pow(2).sum()
 
 
 def main(pictures, out_path):

@@ -17,6 +17,7 @@
 #include "mien/image.h"
 #include "mien/log.h"
 #include "mien/net.h"
+#include "mien/style.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -91,6 +92,9 @@ int mien_preset_scale(const MienPreset *preset, int i_scale);
 /* The Gram matrix [channels, channels], and the mean of each channel [channels]. NULL: no such layer or scale. */
 const float *mien_preset_gram(const MienPreset *preset, int i_layer, int i_scale);
 const float *mien_preset_mean(const MienPreset *preset, int i_layer, int i_scale);
+
+/* One scale as a target of mien/style.h; its pointers live as long as the preset. MIEN_E_NOTFOUND: no such scale. */
+int mien_preset_target(const MienPreset *preset, int i_scale, MienStyleTarget *target);
 
 /* A small RGB8 view of the style picture; data live as long as the preset. MIEN_E_NOTFOUND: it has none. */
 int mien_preset_thumbnail(const MienPreset *preset, MienImage *img);
