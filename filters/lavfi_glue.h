@@ -27,6 +27,13 @@ typedef struct MieniLavfiExec {
 } MieniLavfiExec;
 MienExec mieni_lavfi_exec(MieniLavfiExec *exec, AVFilterContext *ctx);
 
+/* activate() of a filter with one input and one output that changes frames in place: each frame goes to frame(), which may replace it by a
+ * writable one; flush() is called where the timeline switches the filter off, and at the end. */
+int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *ctx, AVFrame **frame), int (*flush)(AVFilterContext *ctx));
+
+/* The formats that our filters take: samples in whole bytes, 8 to 16 bits, in the machine's order. */
+extern const enum AVPixelFormat mieni_lavfi_pix_fmts[];
+
 /* Frames as libmien's pictures. Lives in the filter's private context, zeroed; follows changes of size, format, matrix and range from
  * frame to frame. */
 typedef struct MieniLavfiImage {

@@ -86,23 +86,6 @@ static const AVOption facetag_options[] = {
 
 AVFILTER_DEFINE_CLASS(facetag);
 
-/* What drawutils can paint and swscale can read, up to 16 bits a sample. */
-static const enum AVPixelFormat pix_fmts[] = {
-    AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV440P, AV_PIX_FMT_YUV411P, AV_PIX_FMT_YUV410P,
-    AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUVJ411P,
-    AV_PIX_FMT_YUVA420P, AV_PIX_FMT_YUVA422P, AV_PIX_FMT_YUVA444P,
-    AV_PIX_FMT_NV12, AV_PIX_FMT_NV21, AV_PIX_FMT_NV16, AV_PIX_FMT_NV24, AV_PIX_FMT_NV42,
-    AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV444P10LE, AV_PIX_FMT_YUV440P10LE,
-    AV_PIX_FMT_YUVA420P10LE, AV_PIX_FMT_YUVA422P10LE, AV_PIX_FMT_YUVA444P10LE,
-    AV_PIX_FMT_YUV420P12LE, AV_PIX_FMT_YUV422P12LE, AV_PIX_FMT_YUV444P12LE,
-    AV_PIX_FMT_P010LE, AV_PIX_FMT_P210LE, AV_PIX_FMT_P410LE,
-    AV_PIX_FMT_RGB24, AV_PIX_FMT_BGR24, AV_PIX_FMT_RGBA, AV_PIX_FMT_BGRA, AV_PIX_FMT_ARGB, AV_PIX_FMT_ABGR,
-    AV_PIX_FMT_RGB0, AV_PIX_FMT_BGR0, AV_PIX_FMT_0RGB, AV_PIX_FMT_0BGR,
-    AV_PIX_FMT_GBRP, AV_PIX_FMT_GBRAP, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_GBRAP10LE, AV_PIX_FMT_GBRP12LE,
-    AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY10LE, AV_PIX_FMT_GRAY12LE, AV_PIX_FMT_GRAY16LE, AV_PIX_FMT_YA8,
-    AV_PIX_FMT_NONE
-};
-
 /* ---- what a tag says */
 
 /* The words of a label: the name, or what is known instead of a name. */
@@ -429,31 +412,7 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
 
 static int activate(AVFilterContext *ctx)
 {
-    AVFilterLink *inlink = ctx->inputs[0], *outlink = ctx->outputs[0];
-    AVFrame *frame;
-    int64_t pts;
-    int ret, status;
-
-    FF_FILTER_FORWARD_STATUS_BACK(outlink, inlink);
-
-    ret = ff_inlink_consume_frame(inlink, &frame);
-    if (ret < 0)
-        return ret;
-    if (ret > 0) {
-        ret = ctx->is_disabled ? flush(ctx) : tag_frame(ctx, &frame);
-        if (ret < 0) {
-            av_frame_free(&frame);
-            return ret;
-        }
-        return ff_filter_frame(outlink, frame);
-    }
-    if (ff_inlink_acknowledge_status(inlink, &status, &pts)) {
-        ret = flush(ctx);
-        ff_outlink_set_status(outlink, ret < 0 ? ret : status, pts);
-        return ret;
-    }
-    FF_FILTER_FORWARD_WANTED(outlink, inlink);
-    return FFERROR_NOT_READY;
+    return mieni_lavfi_activate(ctx, tag_frame, flush);
 }
 
 /* ---- life */
@@ -625,5 +584,5 @@ MIEN_FILTER(ff_vf_facetag) = {
     .process_command = process_command,
     FILTER_INPUTS(facetag_inputs),
     FILTER_OUTPUTS(facetag_outputs),
-    FILTER_PIXFMTS_ARRAY(pix_fmts),
+    FILTER_PIXFMTS_ARRAY(mieni_lavfi_pix_fmts),
 };

@@ -48,8 +48,7 @@ typedef struct UpJob {
 
 /* ---- the small planes */
 
-/* dst = mean of src over (2r+1)² windows, cut at the edges; tmp has w·h elements. */
-static void box_mean(const float *src, int w, int h, int r, float *tmp, float *dst)
+void mieni_box_mean(const float *src, int w, int h, int r, float *tmp, float *dst)
 {
     for (int y = 0; y < h; y++) {
         const float *s = src + (size_t)y * (size_t)w;
@@ -107,20 +106,20 @@ static void fit_channel(void *arg, int i_job, int n_jobs)
           *mean_ii = mean_ip + n, *mean = mean_ii + n;
     for (size_t k = 0; k < n; k++)
         prod[k] = j->guide[k] * p[k];
-    box_mean(prod, j->w, j->h, WINDOW, tmp, mean_ip);
+    mieni_box_mean(prod, j->w, j->h, WINDOW, tmp, mean_ip);
     for (size_t k = 0; k < n; k++)
         prod[k] = j->guide[k] * j->guide[k];
-    box_mean(prod, j->w, j->h, WINDOW, tmp, mean_ii);
-    box_mean(j->guide, j->w, j->h, WINDOW, tmp, mean_i);
-    box_mean(p, j->w, j->h, WINDOW, tmp, mean);
+    mieni_box_mean(prod, j->w, j->h, WINDOW, tmp, mean_ii);
+    mieni_box_mean(j->guide, j->w, j->h, WINDOW, tmp, mean_i);
+    mieni_box_mean(p, j->w, j->h, WINDOW, tmp, mean);
     for (size_t k = 0; k < n; k++)
         prod[k] = (mean_ip[k] - mean_i[k] * mean[k]) / (fmaxf(mean_ii[k] - mean_i[k] * mean_i[k], 0) + noise);
-    box_mean(prod, j->w, j->h, WINDOW, tmp, slope);
+    mieni_box_mean(prod, j->w, j->h, WINDOW, tmp, slope);
     /* Luma keeps a quarter of the frame's detail everywhere, or faces far away dissolve; steep slopes would amplify noise. */
     float lo = i_job == 0 ? 0.25f : -0.5f, hi = i_job == 0 ? 1.25f : 0.5f;
     for (size_t k = 0; k < n; k++)
         slope[k] = slope[k] > lo ? (slope[k] < hi ? slope[k] : hi) : lo;
-    box_mean(p, j->w, j->h, 1, tmp, mean_p);
+    mieni_box_mean(p, j->w, j->h, 1, tmp, mean_p);
     local_range(p, j->w, j->h, p + n * P_LOW, p + n * P_HIGH);
 }
 

@@ -19,6 +19,9 @@ int mieni_upsample(MieniUpsampler *u, MienExec exec, MienPlanes *frame, const fl
                    int keep_chroma, const MienMask *mask);
 void mieni_upsampler_uninit(MieniUpsampler *u);
 
+/* dst = mean of src over windows of (2r+1)², cut at the edges; tmp has w·h elements. */
+void mieni_box_mean(const float *src, int w, int h, int r, float *tmp, float *dst);
+
 /* How much of row y (centre at y_px, in frame pixels) the mask covers: n numbers 0..1 for samples at x0_px + i·step_px. Returns the largest. */
 float mieni_mask_row(const MienMask *mask, double y_px, double x0_px, double step_px, int n, float *cover);
 
