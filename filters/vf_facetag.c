@@ -79,7 +79,7 @@ static const AVOption facetag_options[] = {
       OFFSET(models), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "encoder", "set the encoder: mobileface128, dlib128 or a model file; without it the gallery's",
       OFFSET(encoder), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
-    { "size", "set the long side of the detector's input, in pixels, from 64; 0: chosen from min_face and the frame",
+    { "size", "set the long side of the detector's input, in pixels, from 64; 0: up to 640 and a finer search down to min_face in turns",
       OFFSET(size), AV_OPT_TYPE_INT, { .i64 = 0 }, 0, 4096, FLAGS },
     { NULL }
 };

@@ -18,6 +18,8 @@
 #define TILE_SHORT_PX 480
 #define TILE_OVERLAP_PX 128
 #define FIND_PX 20.0 /* size in the network's input at which faces are found reliably */
+#define FINE_FIND_PX 16.0 /* the same in a search that comes by again */
+#define FINE_OVERLAP_PX 48
 #define TURN_DEG 30.0f
 #define SECOND_LOOK_PROB 0.9f
 
@@ -239,34 +241,57 @@ static Pass fitted(const MienImage *img, const MienDetectParams *params)
     return letterbox(img, w < 64 ? 64 : w, h < 64 ? 64 : h, params);
 }
 
-/* A finer scale in tiles of one size. Boxes cut by a tile's inner edge are left to the neighbour, who sees them whole. */
-static int add_tiles(MienFaceEngine *e, const MienImage *img, double step, const MienDetectParams *params, int n)
+/* A picture seen at a finer scale, in tiles of one size that overlap. */
+typedef struct Grid {
+    double step, w, h; /* picture pixels a canvas pixel; the picture's size in canvas pixels */
+    int tile_w_px, tile_h_px, nx, ny;
+} Grid;
+
+static Grid grid_of(const MienImage *img, double step, int long_px, int short_px, int overlap_px)
 {
     int tall = img->h_px > img->w_px;
-    Pass p = { tall ? TILE_SHORT_PX : TILE_LONG_PX, tall ? TILE_LONG_PX : TILE_SHORT_PX, { 0, 0, step, step }, 0,
-               params->min_prob, params->max_iou };
-    double w = img->w_px / step, h = img->h_px / step;
-    int nx = w <= p.w_px ? 1 : (int)ceil((w - TILE_OVERLAP_PX) / (p.w_px - TILE_OVERLAP_PX));
-    int ny = h <= p.h_px ? 1 : (int)ceil((h - TILE_OVERLAP_PX) / (p.h_px - TILE_OVERLAP_PX));
+    Grid g = { step, img->w_px / step, img->h_px / step, tall ? short_px : long_px, tall ? long_px : short_px, 1, 1 };
+    if (g.w > g.tile_w_px)
+        g.nx = (int)ceil((g.w - overlap_px) / (g.tile_w_px - overlap_px));
+    if (g.h > g.tile_h_px)
+        g.ny = (int)ceil((g.h - overlap_px) / (g.tile_h_px - overlap_px));
+    return g;
+}
+
+/* Faces of tile i in picture pixels. Boxes cut by a tile's inner edge are left to the neighbour, who sees them whole. */
+static int run_tile(MienFaceEngine *e, const MienImage *img, const Grid *g, int i, const MienDetectParams *params,
+                    MieniDetection **out)
+{
+    int tx = i % g->nx, ty = i / g->nx, n = 0;
+    Pass p = { g->tile_w_px, g->tile_h_px, { 0, 0, g->step, g->step }, 0, params->min_prob, params->max_iou };
+    p.view.x0_px = g->nx == 1 ? 0 : (g->w - p.w_px) * tx / (g->nx - 1) * g->step;
+    p.view.y0_px = g->ny == 1 ? 0 : (g->h - p.h_px) * ty / (g->ny - 1) * g->step;
+    MieniDetection *d;
+    int got = run_pass(e, img, &p, &d);
+    for (int k = 0; k < got; k++) {
+        MienBox b = d[k].box_px;
+        if ((tx > 0 && b.x0_px < 2) || (tx < g->nx - 1 && b.x1_px > p.w_px - 2) || (ty > 0 && b.y0_px < 2) ||
+            (ty < g->ny - 1 && b.y1_px > p.h_px - 2))
+            continue;
+        to_picture(&p, &d[k]);
+        d[n++] = d[k];
+    }
+    *out = d;
+    return got < 0 ? got : n;
+}
+
+static int add_tiles(MienFaceEngine *e, const MienImage *img, double step, const MienDetectParams *params, int n)
+{
+    Grid g = grid_of(img, step, TILE_LONG_PX, TILE_SHORT_PX, TILE_OVERLAP_PX);
     int n_tiled = 0;
-    for (int ty = 0; ty < ny; ty++)
-        for (int tx = 0; tx < nx; tx++) {
-            p.view.x0_px = nx == 1 ? 0 : (w - p.w_px) * tx / (nx - 1) * step;
-            p.view.y0_px = ny == 1 ? 0 : (h - p.h_px) * ty / (ny - 1) * step;
-            MieniDetection *d;
-            int got = run_pass(e, img, &p, &d);
-            if (got < 0)
-                return got;
-            for (int i = 0; i < got && n_tiled < MIENI_DETECT_MAX; i++) {
-                MienBox b = d[i].box_px;
-                int cut = (tx > 0 && b.x0_px < 2) || (tx < nx - 1 && b.x1_px > p.w_px - 2) || (ty > 0 && b.y0_px < 2) ||
-                          (ty < ny - 1 && b.y1_px > p.h_px - 2);
-                if (cut)
-                    continue;
-                to_picture(&p, &d[i]);
-                e->tiled[n_tiled++] = d[i];
-            }
-        }
+    for (int i = 0; i < g.nx * g.ny; i++) {
+        MieniDetection *d;
+        int got = run_tile(e, img, &g, i, params, &d);
+        if (got < 0)
+            return got;
+        for (int k = 0; k < got && n_tiled < MIENI_DETECT_MAX; k++)
+            e->tiled[n_tiled++] = d[k];
+    }
     n_tiled = mieni_nms(e->tiled, n_tiled, params->max_iou, MIENI_DETECT_MAX);
     return mieni_detections_add(e->found, n, MIENI_DETECT_MAX, e->tiled, n_tiled, params->max_iou);
 }
@@ -354,26 +379,41 @@ static int add_turned(MienFaceEngine *e, const MienImage *img, const MienDetectP
     return got < 0 ? got : mieni_detections_add(e->found, n, MIENI_DETECT_MAX, d, got, params->max_iou);
 }
 
+/* The surroundings of a box, with the box face_px large in the middle of the smallest canvas; *best is the find that overlaps it
+ * most. 1, 0: nothing overlaps, or an error. */
+static int look_closer(MienFaceEngine *e, const MienImage *img, MienBox box, float tilt_deg, float face_px, float min_prob,
+                       MieniDetection *best)
+{
+    double side = sqrt(((double)box.x1_px - box.x0_px) * ((double)box.y1_px - box.y0_px)), step = side / face_px;
+    double cx = ((double)box.x0_px + box.x1_px) / 2, cy = ((double)box.y0_px + box.y1_px) / 2;
+    if (!(step > 0))
+        return 0;
+    Pass p = { 320, 240, { cx - 160 * step, cy - 120 * step, step, step }, tilt_deg, min_prob, 0.3f };
+    MieniDetection *d;
+    float most = 0;
+    int got = run_pass(e, img, &p, &d);
+    for (int i = 0; i < got; i++) {
+        to_picture(&p, &d[i]);
+        float iou = mien_box_iou(d[i].box_px, box);
+        if (iou > most) {
+            most = iou;
+            *best = d[i];
+        }
+    }
+    return got < 0 ? got : most > 0;
+}
+
 /* A second look at what only an extra pass saw: alone in the middle of a canvas, at two sizes. Patterns that resemble a face at one
  * scale and place by chance do not stand that; faces do. 1, 0 or an error. */
-static int stands_second_look(MienFaceEngine *e, const MienImage *img, const MieniDetection *det)
+static int stands_second_look(MienFaceEngine *e, const MienImage *img, MienBox box, float tilt_deg)
 {
     static const float look_px[2] = { 56, 104 };
-    const MienBox b = det->box_px;
-    double side = sqrt(((double)b.x1_px - b.x0_px) * ((double)b.y1_px - b.y0_px));
-    double cx = ((double)b.x0_px + b.x1_px) / 2, cy = ((double)b.y0_px + b.y1_px) / 2;
     for (int look = 0; look < 2; look++) {
-        double step = side / look_px[look];
-        Pass p = { 320, 240, { cx - 160 * step, cy - 120 * step, step, step }, det->tilt_deg, SECOND_LOOK_PROB, 0.3f };
-        MieniDetection *d;
-        int got = run_pass(e, img, &p, &d), ok = 0;
-        if (got < 0)
-            return got;
-        for (int i = 0; i < got && !ok; i++) {
-            to_picture(&p, &d[i]);
-            ok = mien_box_iou(d[i].box_px, b) >= 0.45f;
-        }
-        if (!ok)
+        MieniDetection best;
+        int ok = look_closer(e, img, box, tilt_deg, look_px[look], SECOND_LOOK_PROB, &best);
+        if (ok <= 0)
+            return ok;
+        if (mien_box_iou(best.box_px, box) < 0.45f)
             return 0;
     }
     return 1;
@@ -384,7 +424,7 @@ static int keep_confirmed(MienFaceEngine *e, const MienImage *img, int n_sure, i
 {
     int n_kept = n_sure;
     for (int i = n_sure; i < n; i++) {
-        int ok = stands_second_look(e, img, &e->found[i]);
+        int ok = stands_second_look(e, img, e->found[i].box_px, e->found[i].tilt_deg);
         if (ok < 0)
             return ok;
         if (ok)
@@ -408,23 +448,27 @@ static int check_params(const MienFaceEngine *e, const MienImage *img, const Mie
     return 0;
 }
 
+static void set_face(MienFace *face, const MieniDetection *d)
+{
+    memset(face, 0, sizeof(*face));
+    face->box_px = d->box_px;
+    face->prob = d->prob;
+    face->tilt_deg = d->tilt_deg;
+}
+
 /* Drops faces smaller than wanted, orders the rest by probability and writes them out. */
-static int write_faces(MienFaceEngine *e, const MienDetectParams *params, int n, MienFace *faces, int max_faces)
+static int write_faces(MieniDetection *found, int n, const MienDetectParams *params, MienFace *faces, int max_faces)
 {
     int n_kept = 0;
     for (int i = 0; i < n; i++) {
-        MienBox b = e->found[i].box_px;
+        MienBox b = found[i].box_px;
         if (fmaxf(b.x1_px - b.x0_px, b.y1_px - b.y0_px) >= (float)params->min_face_px)
-            e->found[n_kept++] = e->found[i];
+            found[n_kept++] = found[i];
     }
-    n = mieni_nms(e->found, n_kept, 1, n_kept); /* overlap 1 keeps all: this only sorts */
+    n = mieni_nms(found, n_kept, 1, n_kept); /* overlap 1 keeps all: this only sorts */
     n = n < max_faces ? n : max_faces;
-    for (int i = 0; i < n; i++) {
-        memset(&faces[i], 0, sizeof(faces[i]));
-        faces[i].box_px = e->found[i].box_px;
-        faces[i].prob = e->found[i].prob;
-        faces[i].tilt_deg = e->found[i].tilt_deg;
-    }
+    for (int i = 0; i < n; i++)
+        set_face(&faces[i], &found[i]);
     return n;
 }
 
@@ -448,7 +492,7 @@ int mien_face_detect(MienFaceEngine *engine, const MienImage *img, const MienDet
         n = n < 0 ? n : keep_confirmed(engine, img, n_plain, n);
     }
     mieni_time_add(engine, MIENI_TIME_DETECT, t0, 1);
-    return n < 0 ? n : write_faces(engine, params, n, faces, max_faces);
+    return n < 0 ? n : write_faces(engine->found, n, params, faces, max_faces);
 }
 
 int mieni_face_detect_rescue(MienFaceEngine *engine, const MienImage *img, const MienDetectParams *params, float turn_deg,
@@ -461,7 +505,53 @@ int mieni_face_detect_rescue(MienFaceEngine *engine, const MienImage *img, const
     n = turn_deg == 0 ? add_beyond(engine, img, params, 0) : add_turned(engine, img, params, turn_deg, 1, 0);
     n = n < 0 ? n : keep_confirmed(engine, img, 0, n);
     mieni_time_add(engine, MIENI_TIME_DETECT, t0, 1);
-    return n < 0 ? n : write_faces(engine, params, n, faces, max_faces);
+    return n < 0 ? n : write_faces(engine->found, n, params, faces, max_faces);
+}
+
+int mieni_face_stands(MienFaceEngine *engine, const MienImage *img, const MienFace *face)
+{
+    double t0 = mieni_now_ms();
+    int ok = stands_second_look(engine, img, face->box_px, face->tilt_deg);
+    mieni_time_add(engine, MIENI_TIME_DETECT, t0, 0);
+    return ok;
+}
+
+int mieni_face_detect_near(MienFaceEngine *engine, const MienImage *img, MienBox box, MienFace *face)
+{
+    const float face_px = 72, min_prob = 0.6f, min_iou = 0.35f;
+    double t0 = mieni_now_ms();
+    MieniDetection best;
+    int ok = look_closer(engine, img, box, 0, face_px, min_prob, &best);
+    mieni_time_add(engine, MIENI_TIME_DETECT, t0, 0);
+    if (ok > 0 && (ok = mien_box_iou(best.box_px, box) >= min_iou))
+        set_face(face, &best);
+    return ok;
+}
+
+static Grid fine_grid(const MienImage *img, const MienDetectParams *params)
+{
+    double step = fmax(1, params->min_face_px / FINE_FIND_PX);
+    Grid g = grid_of(img, step, 320, 240, FINE_OVERLAP_PX);
+    if (fitted(img, params).view.step_x < 1.3 * step)
+        g.nx = g.ny = 0;
+    return g;
+}
+
+int mieni_face_fine_tiles(const MienImage *img, const MienDetectParams *params)
+{
+    Grid g = fine_grid(img, params);
+    return g.nx * g.ny;
+}
+
+int mieni_face_detect_tile(MienFaceEngine *engine, const MienImage *img, const MienDetectParams *params, int i_tile,
+                           MienFace *faces, int max_faces)
+{
+    Grid g = fine_grid(img, params);
+    double t0 = mieni_now_ms();
+    MieniDetection *d;
+    int n = run_tile(engine, img, &g, i_tile, params, &d);
+    mieni_time_add(engine, MIENI_TIME_DETECT, t0, 0);
+    return n < 0 ? n : write_faces(d, n, params, faces, max_faces);
 }
 
 int mieni_face_redetect_upright(MienFaceEngine *engine, const MienImage *img, float roll_deg, MienFace *face)

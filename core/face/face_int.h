@@ -71,6 +71,16 @@ void mieni_detect_uninit(MienFaceEngine *engine); /* closes the sessions */
  * turned by that much. One run at 320x240. */
 int mieni_face_detect_rescue(MienFaceEngine *engine, const MienImage *img, const MienDetectParams *params, float turn_deg,
                              MienFace *faces, int max_faces);
+/* A second look at a find: 1 if it is seen again, alone in the middle of a canvas, at two sizes; 0, or an error. Patterns that resemble
+ * a face at one scale and place by chance do not stand that; faces do. Two runs at 320x240. */
+int mieni_face_stands(MienFaceEngine *engine, const MienImage *img, const MienFace *face);
+/* A closer look where a face must be: 1 and *face, 0 or an error. One run at 320x240. */
+int mieni_face_detect_near(MienFaceEngine *engine, const MienImage *img, MienBox box, MienFace *face);
+/* The scale at which the smallest wanted faces are seen, in tiles of 320x240: their number (0: the plain pass sees them), and
+ * the faces of one of them. */
+int mieni_face_fine_tiles(const MienImage *img, const MienDetectParams *params);
+int mieni_face_detect_tile(MienFaceEngine *engine, const MienImage *img, const MienDetectParams *params, int i_tile,
+                           MienFace *faces, int max_faces);
 /* Finds the face again that fills `face` (with landmarks) in a picture turned upright; 0 and face's landmarks are improved,
  * or MIEN_E_NOFACE and nothing changes. */
 int mieni_face_redetect_upright(MienFaceEngine *engine, const MienImage *img, float roll_deg, MienFace *face);

@@ -1,8 +1,9 @@
 /* tagger.c — tracks over frames, and who they are.
  *
- * A frame: notice a scene cut → move the tracks on → every `interval` frames detect and match (overlap, then embedding) → encode
- * the few tracks that need evidence → decide → tags and events. docs/internals/face.md explains the choices and has
- * the numbers. Nothing is allocated once the sessions for the picture's size exist.
+ * A frame: notice a scene cut → move the tracks on → every `interval` frames detect, match (overlap, then embedding), look closer
+ * where a track was missed and prove what would be new → encode the few tracks that need evidence → decide → tags and events.
+ * docs/internals/face.md explains the choices and has the numbers. Nothing is allocated once the sessions for the picture's
+ * size exist.
  */
 #include <math.h>
 #include <string.h>
@@ -24,6 +25,10 @@
 #define MIN_QUALITY 0.22f      /* views below are not evidence */
 #define CHECK_QUALITY 0.35f    /* views below cannot refute a track */
 #define CLEAR_QUALITY 0.5f
+#define NEAR_LOOKS 4           /* missed tracks a detection looks closer for */
+#define TILES 2                /* of the finer scale, a detection: all have their turn after a second or two */
+#define REFUSED 32             /* boxes remembered that did not stand the second look */
+#define REFUSED_FRAMES 15      /* and for how long they are not asked again */
 
 typedef struct View {
     float weight; /* quality */
@@ -50,6 +55,11 @@ typedef struct Track {
     float sim_cos;
 } Track;
 
+typedef struct Refused {
+    MienBox box_px;
+    int64_t frame;
+} Refused;
+
 struct MienTagger {
     MienTaggerParams params;
     char claim[MIEN_NAME_MAX_BYTES + 1];
@@ -73,6 +83,9 @@ struct MienTagger {
     double time_s;
     int64_t next_number;
     int n_empty;     /* detections in a row that found nothing */
+    int next_tile;
+    Refused refused[REFUSED]; /* a ring */
+    int n_refused;
     int search_all;  /* gallery, claim or threshold changed */
     MienMatch match;
     MienTaggerStats stats;
@@ -473,10 +486,26 @@ static void match_by_overlap(MienTagger *t, int n_faces)
     }
 }
 
+/* Whether a detection that nobody claims is a face at all. What was refused a moment ago isn't asked again. */
+static int is_face(MienTagger *t, const MienImage *img, const MienFace *face)
+{
+    int n = t->n_refused < REFUSED ? t->n_refused : REFUSED;
+    for (int i = 0; i < n; i++)
+        if (t->frame - t->refused[i].frame < REFUSED_FRAMES && mien_box_iou(t->refused[i].box_px, face->box_px) > 0.5f)
+            return 0;
+    int ok = mieni_face_stands(t->params.engine, img, face);
+    if (!ok)
+        t->refused[t->n_refused++ % REFUSED] = (Refused){ face->box_px, t->frame };
+    return ok;
+}
+
 /* A detection nobody claims: a lost track, if the face is the same, else a new one. */
 static int place_unclaimed(MienTagger *t, const MienImage *img, MienFace *face)
 {
-    int any_lost = 0, got = 0;
+    int any_lost = 0, got = is_face(t, img, face);
+    if (got <= 0)
+        return got;
+    got = 0;
     for (int i = 0; i < t->n_tracks; i++)
         any_lost |= !t->track[i].seen_now && t->track[i].n_views > 0;
     if (t->dim && (any_lost || t->params.mode != MIEN_MODE_DETECT)) {
@@ -506,6 +535,50 @@ static int place_unclaimed(MienTagger *t, const MienImage *img, MienFace *face)
     tr->n_tried++;
     int split = 0;
     return got ? take_evidence(t, tr, face->quality.total, &split) : 0;
+}
+
+/* Tracks that the pass over the whole picture missed: a closer look at where they should be. */
+static int look_for_missed(MienTagger *t, const MienImage *img, int n_faces)
+{
+    int looks = 0;
+    for (int i = 0; i < t->n_tracks && looks < NEAR_LOOKS; i++) {
+        Track *tr = &t->track[i];
+        MienFace face;
+        if (tr->seen_now || tr->misses > SHOW_MISSES)
+            continue;
+        looks++;
+        int ret = mieni_face_detect_near(t->params.engine, img, mieni_motion_box(&tr->motion), &face), taken = ret <= 0;
+        if (ret < 0)
+            return ret;
+        for (int k = 0; k < t->n_tracks && !taken; k++)
+            taken = t->track[k].seen_now && mien_box_iou(mieni_motion_box(&t->track[k].motion), face.box_px) > 0.3f;
+        if (taken)
+            continue;
+        for (int j = 0; j < n_faces; j++)
+            t->taken[j] |= mien_box_iou(t->face[j].box_px, face.box_px) > 0.3f;
+        seen(t, tr, &face);
+    }
+    return 0;
+}
+
+/* Small faces: tiles of a finer scale take turns; all of them when the picture is new. Adds to t->face. */
+static int look_finer(MienTagger *t, const MienImage *img, const MienDetectParams *dp, int all, int n_faces)
+{
+    int n_tiles = mieni_face_fine_tiles(img, dp), n = n_faces;
+    for (int k = 0; k < (all ? n_tiles : TILES) && k < n_tiles && n < t->params.max_faces; k++) {
+        int got = mieni_face_detect_tile(t->params.engine, img, dp, t->next_tile++ % n_tiles, t->face + n,
+                                         t->params.max_faces - n);
+        if (got < 0)
+            return got;
+        for (int j = n, end = n + got; j < end; j++) {
+            int have = 0;
+            for (int i = 0; i < n && !have; i++)
+                have = mien_box_iou(t->face[i].box_px, t->face[j].box_px) > dp->max_iou;
+            if (!have)
+                t->face[n++] = t->face[j];
+        }
+    }
+    return n;
 }
 
 /* ---- evidence */
@@ -571,7 +644,7 @@ static int gather_evidence(MienTagger *t, const MienImage *img)
 
 /* ---- a frame */
 
-static int detect(MienTagger *t, const MienImage *img, int cut)
+static int find_faces(MienTagger *t, const MienImage *img, int is_new)
 {
     static const float turn_deg[3] = { 0, 30, -30 };
     MienDetectParams dp = MIEN_DETECT_DEFAULTS;
@@ -582,10 +655,18 @@ static int detect(MienTagger *t, const MienImage *img, int cut)
         dp.size_px = long_px < 320 ? 320 : long_px > 640 ? 640 : long_px;
     int n = mien_face_detect(t->params.engine, img, &dp, t->face, t->params.max_faces);
     t->stats.detections++;
+    if (n >= 0 && t->params.size_px == 0)
+        n = look_finer(t, img, &dp, is_new, n);
     if (n == 0) { /* nothing: look in turn for faces larger than the frame and for turned ones */
         n = mieni_face_detect_rescue(t->params.engine, img, &dp, turn_deg[t->n_empty % 3], t->face, t->params.max_faces);
         t->n_empty++;
     }
+    return n;
+}
+
+static int detect(MienTagger *t, const MienImage *img, int cut, int first)
+{
+    int n = find_faces(t, img, cut || first), ret = 0;
     if (n < 0)
         return n;
     memset(t->taken, 0, (size_t)t->params.max_faces);
@@ -593,17 +674,17 @@ static int detect(MienTagger *t, const MienImage *img, int cut)
         t->track[i].seen_now = 0;
     if (!cut && t->n_tracks && n)
         match_by_overlap(t, n);
-    for (int j = 0; j < n; j++) {
-        int ret = t->taken[j] ? 0 : place_unclaimed(t, img, &t->face[j]);
-        if (ret < 0)
-            return ret;
-    }
+    if (!cut)
+        ret = look_for_missed(t, img, n);
+    for (int j = 0; j < n && ret >= 0; j++)
+        ret = t->taken[j] ? 0 : place_unclaimed(t, img, &t->face[j]);
+    if (ret < 0)
+        return ret;
     for (int i = 0; i < t->n_tracks; i++)
         if (!t->track[i].seen_now)
             t->track[i].misses += cut ? SHOW_MISSES + 1 : 1;
-    int ret = t->dim ? gather_evidence(t, img) : 0;
     t->last_detect = t->frame;
-    return ret;
+    return t->dim ? gather_evidence(t, img) : 0;
 }
 
 int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const MienTag **tags)
@@ -621,7 +702,7 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
     for (int i = 0; i < t->n_tracks; i++)
         mieni_motion_predict(&t->track[i].motion, t->track[i].misses ? 0.7f : 1);
     if (first || cut || t->frame - t->last_detect >= t->params.interval)
-        if ((ret = detect(t, img, cut)) < 0)
+        if ((ret = detect(t, img, cut, first)) < 0)
             return ret;
     int n = 0;
     for (int i = 0; i < t->n_tracks; i++) {
@@ -658,7 +739,7 @@ int mien_tagger_flush(MienTagger *t)
     drop_ended(t);
     memset(&t->cut, 0, sizeof(t->cut));
     t->last_detect = -1;
-    t->n_empty = 0;
+    t->n_empty = t->next_tile = t->n_refused = 0;
     return 0;
 }
 

@@ -15,10 +15,7 @@ bin=build/bin
 out=${DEMO_OUT:-build/demo}
 video=${DEMO_VIDEO:-}
 people=${DEMO_PEOPLE:-}
-# Faces of the demo's own clip are large: the detector's smallest input finds them all, in a quarter of the time and with fewer patterns
-# taken for faces.
 options=${DEMO_OPTIONS:-}
-[ -n "$options" ] || [ -n "$video" ] || options=size=320
 tab=$(printf '\t')
 
 die() { echo "demo: $*" >&2; exit 1; }
