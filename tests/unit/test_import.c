@@ -16,6 +16,7 @@
 #include "models/import_int.h"
 #include "models/manifest.h"
 #include "models/pb.h"
+#include "onnx_bytes.h"
 
 static char last_line[2048];
 
@@ -27,45 +28,6 @@ static void keep_line(void *priv, MienLogLevel level, const char *fmt, va_list a
 }
 
 static const MienLog keep = { .write = keep_line };
-
-/* ---- a protobuf writer for small messages */
-
-typedef struct Buf {
-    uint8_t b[4096];
-    size_t n;
-} Buf;
-
-static void put_varint(Buf *to, uint64_t v)
-{
-    for (; v > 127; v >>= 7)
-        to->b[to->n++] = (uint8_t)(v | 128);
-    to->b[to->n++] = (uint8_t)v;
-}
-
-static void put_int(Buf *to, int field, int64_t v)
-{
-    put_varint(to, (uint64_t)field << 3);
-    put_varint(to, (uint64_t)v);
-}
-
-static void put_bytes(Buf *to, int field, const void *data, size_t n)
-{
-    put_varint(to, (uint64_t)field << 3 | 2);
-    put_varint(to, n);
-    assert_true(to->n + n <= sizeof(to->b));
-    memcpy(to->b + to->n, data, n);
-    to->n += n;
-}
-
-static void put_text(Buf *to, int field, const char *s)
-{
-    put_bytes(to, field, s, strlen(s));
-}
-
-static void put_buf(Buf *to, int field, const Buf *from)
-{
-    put_bytes(to, field, from->b, from->n);
-}
 
 /* A float constant; n_values may differ from what dims say. */
 static void add_tensor(Buf *graph, const char *name, int n_dims, const int64_t *dim, const float *values, size_t n_values)
