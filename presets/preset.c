@@ -510,6 +510,16 @@ int mien_preset_target(const MienPreset *p, int i_scale, MienStyleTarget *target
     return 0;
 }
 
+void mien_preset_style(const MienPreset *p, MienStyleScales *style)
+{
+    style->n_scales = p->info.n_scales;
+    style->size_px = p->info.settings.size_px;
+    for (int i = 0; i < p->info.n_scales; i++) {
+        style->divisor[i] = p->scale[i];
+        mien_preset_target(p, i, &style->target[i]);
+    }
+}
+
 int mien_preset_thumbnail(const MienPreset *p, MienImage *img)
 {
     if (!p->thumb)

@@ -54,6 +54,16 @@ static inline size_t mien_shape_elems(MienShape s)
     return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
 }
 
+/* What an activation sees of the input: position (y, x) depends on the input's rows y·step_px[0] + first_px[0] … y·step_px[0] +
+ * last_px[0], and likewise on columns by [1]; first_px may be negative (padding). */
+typedef struct MienField {
+    int64_t step_px[2], first_px[2], last_px[2];
+} MienField;
+
+/* The field of an activation, by the name of an output or a node's "out". MIEN_E_NOTFOUND: no such one; MIEN_E_UNSUPPORTED: it
+ * depends on the whole input (behind global pooling, say); ENOMEM. Nothing is logged. */
+int mien_model_field(const MienModel *model, const char *name, MienField *field);
+
 /* What a net's backward pass computes; bits of MienNetParams.grad. */
 enum { MIEN_NET_GRAD_INPUT = 1, MIEN_NET_GRAD_WEIGHTS = 2 };
 

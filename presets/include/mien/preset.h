@@ -95,6 +95,8 @@ const float *mien_preset_mean(const MienPreset *preset, int i_layer, int i_scale
 
 /* One scale as a target of mien/style.h; its pointers live as long as the preset. MIEN_E_NOTFOUND: no such scale. */
 int mien_preset_target(const MienPreset *preset, int i_scale, MienStyleTarget *target);
+/* All of them, with divisors and size. */
+void mien_preset_style(const MienPreset *preset, MienStyleScales *style);
 
 /* A small RGB8 view of the style picture; data live as long as the preset. MIEN_E_NOTFOUND: it has none. */
 int mien_preset_thumbnail(const MienPreset *preset, MienImage *img);
