@@ -29,10 +29,14 @@ def features(weights, x):
     return out
 
 
+def read_weights():
+    model = load("core/models/stylenet.safetensors")
+    return [(torch.tensor(model["conv2d_%d.weight" % (i + 1)].astype(np.float64)).permute(3, 2, 0, 1).contiguous(),
+             torch.tensor(model["conv2d_%d.bias" % (i + 1)].astype(np.float64))) for i in range(len(NAMES))]
+
+
 def main(pictures, out_path):
-    model, pics = load("core/models/stylenet.safetensors"), load(pictures)
-    weights = [(torch.tensor(model["conv2d_%d.weight" % (i + 1)].astype(np.float64)).permute(3, 2, 0, 1),
-                torch.tensor(model["conv2d_%d.bias" % (i + 1)].astype(np.float64))) for i in range(len(NAMES))]
+    weights, pics = read_weights(), load(pictures)
     pics = {k: (v if v.shape[0] == 3 else v.transpose(2, 0, 1)).astype(np.float64) for k, v in pics.items() if k in ("content", "style", "image")}
     content, style, image = (torch.tensor(pics[k])[None] for k in ("content", "style", "image"))
     for t in [image] + [t for pair in weights for t in pair]:
@@ -63,4 +67,5 @@ def main(pictures, out_path):
                          % (torch.__version__, EVERY)})
 
 
-main(*sys.argv[1:3])
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
