@@ -51,7 +51,7 @@ typedef struct MienKernels {
      * k is cut into calls. */
     void (*gemm_add_f32)(int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
                          float *c, ptrdiff_t ldc);
-    /* c[m,n] = a[m,k] · b[k,n], row-major with leading dimensions in elements; k >= 1. */
+    /* c[m,n] = a[m,k] · b[k,n], row-major with leading dimensions in elements; k >= 1. Rows of a may overlap (lda < k). */
     void (*gemm_f32)(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
                      ptrdiff_t ldc);
     /* Products that this level does better itself than OpenBLAS: m <= gemm_max_m, or n <= gemm_max_n, or at most
@@ -123,12 +123,13 @@ void mieni_l2norm_grad_f32_c(float *dx, const float *dy, const float *x, ptrdiff
 /* Backward of depthwise convolution to one row of the window's weights: dw[kx·c + ch] += sum over a row of output pixels of
  * d[ox·c + ch] · x[ix·c + ch], where ix = ox·stride_x - pad_l + kx·dil_x lies in [0, w). */
 void mieni_dwconv_grad_f32_c(float *dw, const float *d, const float *x, const MieniWindow *win, int w, int out_w, int c);
-/* Backward of pooling: adds output rows [oy0, oy1) to dx for the channels [c0, c0 + n_c) of plane, whose h, w and c are those of dx.
- * dy, y: whole pictures, out_w wide; max: plane->x and y as forward had them, the first maximum of a window takes all. */
+/* Backward of pooling: adds output rows [oy0, oy1) to dx (or, without add, writes them) for the channels [c0, c0 + n_c) of plane,
+ * whose h, w and c are those of dx. dy, y: whole pictures, out_w wide; max: plane->x and y as forward had them, the first
+ * maximum of a window takes all. */
 void mieni_maxpool_grad_f32_c(float *dx, const float *dy, const float *y, const MieniPlane *plane, const MieniWindow *win,
                               int out_w, int oy0, int oy1);
-void mieni_avgpool_grad_f32_c(float *dx, const float *dy, const MieniPlane *plane, const MieniWindow *win, int out_w, int oy0,
-                              int oy1);
+void mieni_avgpool_grad_f32_c(float *dx, const float *dy, int add, const MieniPlane *plane, const MieniWindow *win, int out_w,
+                              int oy0, int oy1);
 
 /* Window positions [*k0, *k1) along one axis that fall inside [0, size) when the window starts at i0. */
 static inline void mieni_window_range(int64_t i0, int k, int dil, int size, int *k0, int *k1)

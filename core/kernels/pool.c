@@ -71,19 +71,23 @@ void mieni_maxpool_grad_f32_c(float *dx, const float *dy, const float *y, const 
     }
 }
 
-void mieni_avgpool_grad_f32_c(float *dx, const float *dy, const MieniPlane *plane, const MieniWindow *win, int out_w, int oy0,
-                              int oy1)
+void mieni_avgpool_grad_f32_c(float *dx, const float *dy, int add, const MieniPlane *plane, const MieniWindow *win, int out_w,
+                              int oy0, int oy1)
 {
     int c = plane->c, n_c = plane->n_c;
     for (int64_t p = (int64_t)oy0 * out_w; p < (int64_t)oy1 * out_w; p++) {
         Window wd = window_at(plane, win, out_w, p);
         const float *restrict d = dy + p * c + plane->c0;
-        float n = (float)wd.n_y * (float)wd.n_x;
+        float scale = 1 / ((float)wd.n_y * (float)wd.n_x);
         for (int ky = 0; ky < wd.n_y; ky++) {
             for (int kx = 0; kx < wd.n_x; kx++) {
                 float *restrict to = dx + wd.at + ((ptrdiff_t)ky * plane->w + kx) * c + plane->c0;
-                for (int i = 0; i < n_c; i++)
-                    to[i] += d[i] / n;
+                if (add)
+                    for (int i = 0; i < n_c; i++)
+                        to[i] += d[i] * scale;
+                else
+                    for (int i = 0; i < n_c; i++)
+                        to[i] = d[i] * scale;
             }
         }
     }

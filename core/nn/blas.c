@@ -8,7 +8,7 @@
 
 #include "nn/nn.h"
 
-static int own_product(const MienKernels *kernels, int m, int n, int k)
+int mieni_own_product(const MienKernels *kernels, int m, int n, int k)
 {
     return kernels->level == MIEN_CPU_C || m <= kernels->gemm_max_m || n <= kernels->gemm_max_n ||
            (double)m * n * k <= kernels->gemm_max_macs;
@@ -17,7 +17,7 @@ static int own_product(const MienKernels *kernels, int m, int n, int k)
 void mieni_sgemm(const MienKernels *kernels, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
                  float *c, ptrdiff_t ldc)
 {
-    if (own_product(kernels, m, n, k))
+    if (mieni_own_product(kernels, m, n, k))
         kernels->gemm_f32(m, n, k, a, lda, b, ldb, c, ldc);
     else
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1, a, (blasint)lda, b, (blasint)ldb, 0, c,
@@ -27,7 +27,7 @@ void mieni_sgemm(const MienKernels *kernels, int m, int n, int k, const float *a
 void mieni_sgemm_add(const MienKernels *kernels, int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b,
                      ptrdiff_t ldb, float *c, ptrdiff_t ldc)
 {
-    if (own_product(kernels, m, n, k))
+    if (mieni_own_product(kernels, m, n, k))
         kernels->gemm_add_f32(trans, m, n, k, a, lda, b, ldb, c, ldc);
     else
         cblas_sgemm(CblasRowMajor, trans ? CblasTrans : CblasNoTrans, CblasNoTrans, m, n, k, 1, a, (blasint)lda, b, (blasint)ldb,

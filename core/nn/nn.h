@@ -257,6 +257,8 @@ int mieni_plan_place(MieniBuf *buf, int n_bufs, size_t *total_bytes);
 /* blas.c: c = a·b as in MienKernels.gemm_f32, by the kernel or by OpenBLAS, whichever the table says is right. */
 void mieni_sgemm(const MienKernels *k, int m, int n, int kk, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
                  float *c, ptrdiff_t ldc);
+/* Whether that is the kernel's. */
+int mieni_own_product(const MienKernels *k, int m, int n, int kk);
 /* c += a·b, or a^T·b, as in MienKernels.gemm_add_f32. */
 void mieni_sgemm_add(const MienKernels *k, int trans, int m, int n, int kk, const float *a, ptrdiff_t lda, const float *b,
                      ptrdiff_t ldb, float *c, ptrdiff_t ldc);

@@ -2,8 +2,11 @@
  *
  * Three ways, chosen by shape: a 1×1 window with stride 1 is a matrix product of the picture itself; one group a channel is
  * the depthwise kernel; everything else unrolls windows into a matrix (im2col), a tile of pixels at a time so that the matrix
- * stays in the cache, and multiplies. Bias and activation are applied to a tile while it is warm. Tiles never span two
- * pictures of a batch, so a picture's result doesn't depend on its neighbours. */
+ * stays in the cache, and multiplies. Of the last, long rows do without the unrolling: a row of a window lies in one piece in
+ * the picture, and the next window's begins a pixel further, so that the picture itself is a matrix whose rows overlap.
+ *
+ * Bias and activation are applied to a tile while it is warm. Tiles never span two pictures of a batch, so a picture's result
+ * doesn't depend on its neighbours. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +20,8 @@ enum {
     TILE_PX_STEP = 24,       /* the heights of the products' register tiles divide it */
     SPLIT_C = 128,           /* a picture of a single tile is cut along the output's channels */
     DW_TILE_ELEMS = 1 << 14, /* of depthwise output a tile */
+    ROW_PX = 64,             /* a shorter run of windows that lie in the picture is unrolled, */
+    ROW_K = 48,              /* and so are sums of a window's row that are shorter than this */
 };
 
 typedef enum Method { DIRECT, DEPTHWISE, IM2COL } Method;
@@ -171,22 +176,83 @@ static void product(const Conv *v, int add, int m, int n, int k, const float *a,
         mieni_sgemm(v->kernels, m, n, k, a, lda, b, v->c_out, y, v->c_out);
 }
 
-static void product_tile(const Conv *v, const Tile *t, float *y, int add, float *work)
+static void unrolled(const Conv *v, const Tile *t, float *y, int add, float *work)
 {
     const MieniWindow *win = &v->win;
-    ptrdiff_t pic_elems = (ptrdiff_t)v->in.h * v->in.w * v->in.c;
-    const float *x = v->x + t->i_pic * pic_elems;
-    if (!work) { /* 1×1 */
-        product(v, add, t->n_px, t->n_c, v->in.c, x + (ptrdiff_t)t->px0 * v->in.c, v->in.c, v->weight + t->c0, y);
-        return;
-    }
     int c_in = v->in.c / v->groups, c_out = v->c_out / v->groups, k = win->kh * win->kw * c_in;
-    MieniPlane plane = { x, v->in.h, v->in.w, v->in.c, 0, c_in };
+    MieniPlane plane = { v->x + (ptrdiff_t)t->i_pic * v->in.h * v->in.w * v->in.c, v->in.h, v->in.w, v->in.c, 0, c_in };
     for (int g = 0; g < v->groups; g++) {
         plane.c0 = g * c_in;
         v->kernels->im2col_f32(work, &plane, win, v->out_w, t->px0, t->n_px);
         product(v, add, t->n_px, v->groups == 1 ? t->n_c : c_out, k, work, k, v->weight + t->c0 + g * c_out, y + g * c_out);
     }
+}
+
+/* The run [*ox0, *ox1) of a row's windows that lie between the picture's left and right border. */
+static void inner_run(const Conv *v, int *ox0, int *ox1)
+{
+    const MieniWindow *w = &v->win;
+    int room = v->in.w - w->kw + w->pad_l;
+    *ox0 = w->pad_l > 0 ? (w->pad_l + w->stride_x - 1) / w->stride_x : 0;
+    *ox1 = room < 0 ? 0 : room / w->stride_x + 1;
+    *ox1 = *ox1 < v->out_w ? *ox1 : v->out_w;
+}
+
+/* Only for our own product: its sums go on through y with the bits of one long sum, OpenBLAS's may not. */
+static int has_long_rows(const Conv *v, const Tile *t)
+{
+    const MieniWindow *w = &v->win;
+    int ox0, ox1;
+    inner_run(v, &ox0, &ox1);
+    return v->groups == 1 && w->dil_x == 1 && ox1 - ox0 >= ROW_PX && w->kw * v->in.c >= ROW_K &&
+           mieni_own_product(v->kernels, t->n_px, t->n_c, w->kh * w->kw * v->in.c);
+}
+
+/* One run of output pixels inside a row: a product for each row of the window that lies in the picture. */
+static void product_run(const Conv *v, const Tile *t, float *y, int add)
+{
+    const MieniWindow *w = &v->win;
+    ptrdiff_t c = v->in.c, ix = (ptrdiff_t)(t->px0 % v->out_w) * w->stride_x - w->pad_l;
+    int64_t iy = (int64_t)(t->px0 / v->out_w) * w->stride_y - w->pad_t;
+    for (int ky = 0; ky < w->kh; ky++, iy += w->dil_y) {
+        if (iy < 0 || iy >= v->in.h)
+            continue;
+        const float *x = v->x + (((ptrdiff_t)t->i_pic * v->in.h + iy) * v->in.w + ix) * c;
+        product(v, add, t->n_px, t->n_c, w->kw * (int)c, x, w->stride_x * c, v->weight + (ptrdiff_t)ky * w->kw * c * v->c_out + t->c0, y);
+        add = 1;
+    }
+    for (int p = 0; !add && p < t->n_px; p++) /* a window in the padding alone */
+        memset(y + (ptrdiff_t)p * v->c_out, 0, (size_t)t->n_c * sizeof(*y));
+}
+
+static void product_rows(const Conv *v, const Tile *t, float *y, int add, float *work)
+{
+    int ox0, ox1;
+    inner_run(v, &ox0, &ox1);
+    for (int p = 0; p < t->n_px;) {
+        Tile run = *t;
+        int ox = (t->px0 + p) % v->out_w, inner = ox >= ox0 && ox < ox1;
+        int n = inner ? ox1 - ox : ox < ox0 ? ox0 - ox : v->out_w - ox + ox0; /* to the next row's first inner window */
+        run.px0 += p;
+        run.n_px = n < t->n_px - p ? n : t->n_px - p;
+        if (inner)
+            product_run(v, &run, y + (ptrdiff_t)p * v->c_out, add);
+        else
+            unrolled(v, &run, y + (ptrdiff_t)p * v->c_out, add, work);
+        p += run.n_px;
+    }
+}
+
+/* work NULL: 1×1. */
+static void product_tile(const Conv *v, const Tile *t, float *y, int add, float *work)
+{
+    ptrdiff_t px = (ptrdiff_t)t->i_pic * v->in.h * v->in.w + t->px0;
+    if (!work)
+        product(v, add, t->n_px, t->n_c, v->in.c, v->x + px * v->in.c, v->in.c, v->weight + t->c0, y);
+    else if (has_long_rows(v, t))
+        product_rows(v, t, y, add, work);
+    else
+        unrolled(v, t, y, add, work);
 }
 
 /* ---- depthwise */

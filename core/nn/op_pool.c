@@ -59,17 +59,30 @@ static void plan_backward(MieniGrad *g)
     g->n_tiles[0] = out.n * g->tiles_px * g->tiles_c;
 }
 
-/* Clears what these output rows may write to: from the first's window to the next tile's; first and last take the borders. */
+/* Averages of windows that lie side by side need no clearing: each element is written once. */
+static int side_by_side(const MieniStep *s)
+{
+    const MieniWindow *w = &s->node->win;
+    return s->node->op == &mieni_op_avgpool && w->kh == w->stride_y && w->kw == w->stride_x &&
+           !(w->pad_t | w->pad_l | w->pad_b | w->pad_r);
+}
+
+/* Clears what these output rows may write to: from the first's window to the next tile's; first and last take the borders. Of
+ * windows side by side only what lies beyond the last of a row or column. */
 static void clear_rows(const MieniGrad *g, float *dx, int oy0, int oy1, int c0, int n_c)
 {
-    MienShape in = g->step->in_shape[0];
+    MienShape in = g->step->in_shape[0], out = g->step->out_shape;
     const MieniWindow *w = &g->step->node->win;
     int64_t y0 = oy0 ? (int64_t)oy0 * w->stride_y - w->pad_t : 0;
-    int64_t y1 = oy1 < g->step->out_shape.h ? (int64_t)oy1 * w->stride_y - w->pad_t : in.h;
+    int64_t y1 = oy1 < out.h ? (int64_t)oy1 * w->stride_y - w->pad_t : in.h;
+    int beside = side_by_side(g->step);
     y0 = y0 < 0 ? 0 : y0;
     y1 = y1 < in.h ? y1 : in.h;
-    for (int64_t p = y0 * in.w; p < y1 * in.w; p++)
-        memset(dx + p * in.c + c0, 0, (size_t)n_c * sizeof(*dx));
+    for (int64_t y = y0; y < y1; y++) {
+        int64_t x0 = beside && y < (int64_t)out.h * w->kh ? (int64_t)out.w * w->kw : 0;
+        for (int64_t p = y * in.w + x0; p < (y + 1) * in.w; p++)
+            memset(dx + p * in.c + c0, 0, (size_t)n_c * sizeof(*dx));
+    }
 }
 
 static void backward(const MieniGrad *g, int i_pass, int tile0, int tile1, float *work)
@@ -89,7 +102,7 @@ static void backward(const MieniGrad *g, int i_pass, int tile0, int tile1, float
         if (s->node->op == &mieni_op_maxpool)
             mieni_maxpool_grad_f32_c(dx, dy, s->out + i_pic * out_elems, &plane, &s->node->win, out.w, oy0, oy1);
         else
-            mieni_avgpool_grad_f32_c(dx, dy, &plane, &s->node->win, out.w, oy0, oy1);
+            mieni_avgpool_grad_f32_c(dx, dy, !side_by_side(s), &plane, &s->node->win, out.w, oy0, oy1);
     }
 }
 

@@ -69,6 +69,34 @@ static void text_row(const Tool *tool, struct cJSON *j, const char *key, const c
         printf("%-17s %s\n", key, safe(value));
 }
 
+/* What the net costs at its size: forward, and going backward to the picture and to the weights as well. */
+static void show_cost(const Tool *tool, struct cJSON *j, MienModel *model, MienNet *net, MienNetParams p)
+{
+    static const unsigned grad[] = { MIEN_NET_GRAD_INPUT, MIEN_NET_GRAD_INPUT | MIEN_NET_GRAD_WEIGHTS };
+    MienShape s;
+    size_t bytes[2];
+    mien_net_input(net, &s);
+    json_int(j, "input_width_px", s.w);
+    json_int(j, "input_height_px", s.h);
+    json_int(j, "input_channels", s.c);
+    json_int(j, "macs", (int64_t)mien_net_macs(net));
+    json_int(j, "memory_bytes", (int64_t)mien_net_memory_bytes(net));
+    if (!tool->json)
+        printf("%-17s %dx%d, %d channel%s\n%-17s %.1f million\n%-17s %.1f MB for activations\n", "input", s.w, s.h, s.c,
+               s.c == 1 ? "" : "s", "multiply-adds", (double)mien_net_macs(net) * 1e-6, "memory",
+               (double)mien_net_memory_bytes(net) * 1e-6);
+    for (int i = 0; i < 2; i++) {
+        p.grad = grad[i];
+        if (mien_net_estimate(model, &p, &bytes[i], NULL) < 0)
+            return;
+    }
+    json_int(j, "memory_backward_input_bytes", (int64_t)bytes[0]);
+    json_int(j, "memory_backward_bytes", (int64_t)bytes[1]);
+    if (!tool->json)
+        printf("%-17s %.1f MB with the gradient of the input, %.1f MB with that of the weights as well\n", "", (double)bytes[0] * 1e-6,
+               (double)bytes[1] * 1e-6);
+}
+
 static int run_show(Tool *tool, const void *options, int n_args, char **args)
 {
     static const char *const keys[] = { "role", "name", "license", "origin", "encoder.dim", "encoder.metric", "encoder.template",
@@ -101,17 +129,7 @@ static int run_show(Tool *tool, const void *options, int n_args, char **args)
     if (!tool->json)
         printf("%-17s %llu\n", "weights", (unsigned long long)mien_model_params(model));
     if (net) {
-        MienShape s;
-        mien_net_input(net, &s);
-        json_int(j, "input_width_px", s.w);
-        json_int(j, "input_height_px", s.h);
-        json_int(j, "input_channels", s.c);
-        json_int(j, "macs", (int64_t)mien_net_macs(net));
-        json_int(j, "memory_bytes", (int64_t)mien_net_memory_bytes(net));
-        if (!tool->json)
-            printf("%-17s %dx%d, %d channel%s\n%-17s %.1f million\n%-17s %.1f MB for activations\n", "input", s.w, s.h, s.c,
-                   s.c == 1 ? "" : "s", "multiply-adds", (double)mien_net_macs(net) * 1e-6, "memory",
-                   (double)mien_net_memory_bytes(net) * 1e-6);
+        show_cost(tool, j, model, net, p);
     } else if (!tool->json) {
         printf("%-17s any size; --memory WxH tells what one costs\n", "input");
     }
@@ -136,7 +154,7 @@ static int run_show(Tool *tool, const void *options, int n_args, char **args)
 static const Option show_options[] = {
     OPT_FLAG_ROW(ShowOptions, nodes, "nodes", 'n', "list the nodes of its graph"),
     OPT_TEXT_ROW(ShowOptions, memory, "memory", 0, "WxH", "the size that the model fixes",
-                 "input size to plan for: memory of activations and multiply-adds"),
+                 "input size to plan for: memory, forward and backward, and multiply-adds"),
     { .name = NULL },
 };
 

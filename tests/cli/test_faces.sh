@@ -31,6 +31,9 @@ t "model show" 0 "$mien" model show mobileface128 --json
 out_has '"encoder.dim":'
 t "model show, memory" 0 "$mien" model show face-detector --memory 640x480
 out_has "640x480"
+out_has "with the gradient of the input"
+t "model show, memory of stylenet" 0 "$mien" model show core/models/stylenet.safetensors --memory 640x360 --json
+out_has '"memory_backward_input_bytes":'
 t "model show of nothing" 2 "$mien" model show nothing
 cp "$MIEN_MODELS"/face-landmarks-*.safetensors "$work/cut.safetensors"
 truncate -s 100000 "$work/cut.safetensors"

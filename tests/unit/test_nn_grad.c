@@ -273,6 +273,9 @@ static void conv_large(void **state)
         { 1, 33, 31, 8, 12, 2, 3, 0, 1 },  /* pixels that no window sees */
         { 1, 12, 9, 70, 64, 7, 1, 5, 1 },
         { 1, 5, 3, 4, 6, 3, 9, 4, 1 },     /* a stride beyond the picture */
+        { 1, 20, 90, 20, 33, 3, 1, 1, 1 }, /* rows long enough to be used as they lie */
+        { 1, 7, 80, 12, 20, 5, 1, 6, 1 },  /* windows in the padding alone */
+        { 1, 9, 150, 17, 19, 3, 2, 1, 1 },
     };
     (void)state;
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(rows); i++) {

@@ -130,6 +130,9 @@ static void conv_large(void **state)
         { 7, 7, 310, 520, 1, 1, 0, 1 },   /* cut along channels */
         { 35, 35, 40, 32, 3, 1, 1, 1 },   /* residual block */
         { 9, 9, 200, 64, 7, 1, 0, 1 },    /* long sums */
+        { 30, 90, 20, 33, 3, 1, 1, 1 },   /* rows long enough to be used as they lie: */
+        { 21, 150, 17, 9, 3, 2, 1, 1 },   /* every other window */
+        { 7, 80, 12, 20, 5, 1, 6, 1 },    /* windows in the padding alone */
     };
     (void)state;
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(rows); i++) {
