@@ -2,6 +2,7 @@
  * byte streams without a name: a name would let image2 read "%03d" as a pattern, and a playlist must not open other files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@ struct Media {
     AVFrame *frame;
     struct SwsContext *sws;
     int i_stream, video, drained, n_frames, n_damaged;
+    int deep;              /* rgb8 and scratch hold 16 bits a sample */
+    int bits;              /* of the last frame as decoded, 8 or 16 */
     uint8_t *rgb8;         /* upright, what callers see */
     uint8_t *scratch;      /* as decoded: RGB before turning, or RGBA */
     size_t rgb8_bytes, scratch_bytes;
@@ -320,17 +323,41 @@ static Turn turn_of(const Media *m, const AVFrame *f)
     return parse_int64(text, &v) == 0 && v >= 1 && v <= 8 ? exif[v] : exif[0];
 }
 
-/* src (w × h, bytes_per_pixel 3 or 4) → upright RGB of the same pixels; alpha on white. */
-static void turn_pixels(const uint8_t *src, int w, int h, int bpp, Turn t, uint8_t *dst)
+/* A sample of 1 or 2 bytes. */
+static uint32_t sample_at(const uint8_t *p, size_t i, int deep)
 {
+    uint16_t v;
+    if (!deep)
+        return p[i];
+    memcpy(&v, p + 2 * i, 2);
+    return v;
+}
+
+static void put_sample(uint8_t *p, size_t i, int deep, uint32_t v)
+{
+    uint16_t wide = (uint16_t)v;
+    if (deep)
+        memcpy(p + 2 * i, &wide, 2);
+    else
+        p[i] = (uint8_t)v;
+}
+
+/* src (w × h pixels of 3 or 4 samples) → upright RGB of the same pixels; alpha on white. */
+static void turn_pixels(const uint8_t *src, int w, int h, int samples, int deep, Turn t, uint8_t *dst)
+{
+    const uint32_t max = deep ? 65535 : 255;
     int out_w = t.transpose ? h : w, out_h = t.transpose ? w : h;
+    size_t to = 0;
     for (int y = 0; y < out_h; y++) {
         int v = t.flip_y ? out_h - 1 - y : y;
-        for (int x = 0; x < out_w; x++, dst += 3) {
+        for (int x = 0; x < out_w; x++, to += 3) {
             int u = t.flip_x ? out_w - 1 - x : x;
-            const uint8_t *p = src + ((size_t)(t.transpose ? u : v) * (size_t)w + (size_t)(t.transpose ? v : u)) * (size_t)bpp;
-            for (int c = 0; c < 3; c++)
-                dst[c] = bpp == 3 ? p[c] : (uint8_t)((p[c] * p[3] + 255 * (255 - p[3]) + 127) / 255);
+            size_t at = ((size_t)(t.transpose ? u : v) * (size_t)w + (size_t)(t.transpose ? v : u)) * (size_t)samples;
+            uint32_t alpha = samples == 4 ? sample_at(src, at + 3, deep) : max;
+            for (size_t c = 0; c < 3; c++) {
+                uint64_t s = sample_at(src, at + c, deep);
+                put_sample(dst, to + c, deep, alpha == max ? (uint32_t)s : (uint32_t)((s * alpha + (uint64_t)max * (max - alpha) + max / 2) / max));
+            }
         }
     }
 }
@@ -342,14 +369,15 @@ static int to_rgb(Media *m, AVFrame *f, MienImage *img)
         f->width > MIEN_IMAGE_MAX_PX || f->height > MIEN_IMAGE_MAX_PX)
         return mien_fail(m->log, MIEN_E_UNSUPPORTED, "%s: %dx%d pixels are too many; a side may have %d, the picture %lld million", m->path,
                          f->width, f->height, MIEN_IMAGE_MAX_PX, (long long)(MEDIA_MAX_PIXELS / 1000000));
-    int alpha = (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0, bpp = alpha ? 4 : 3;
+    int alpha = (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0, bpp = (alpha ? 4 : 3) << m->deep;
+    enum AVPixelFormat format = m->deep ? (alpha ? AV_PIX_FMT_RGBA64 : AV_PIX_FMT_RGB48) : alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+    m->bits = desc->comp[0].depth > 8 ? 16 : 8;
     Turn t = turn_of(m, f);
     int direct = !alpha && !t.transpose && !t.flip_x && !t.flip_y;
     size_t px = (size_t)f->width * (size_t)f->height;
-    if (reserve(&m->rgb8, &m->rgb8_bytes, px * 3) || (!direct && reserve(&m->scratch, &m->scratch_bytes, px * (size_t)bpp)))
+    if (reserve(&m->rgb8, &m->rgb8_bytes, px * 3 << m->deep) || (!direct && reserve(&m->scratch, &m->scratch_bytes, px * (size_t)bpp)))
         return fail(m, AVERROR(ENOMEM), "");
-    m->sws = sws_getCachedContext(m->sws, f->width, f->height, f->format, f->width, f->height, alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24,
-                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
+    m->sws = sws_getCachedContext(m->sws, f->width, f->height, f->format, f->width, f->height, format, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
     if (!m->sws)
         return fail(m, 0, "its pixel format cannot be converted");
     if (!(desc->flags & AV_PIX_FMT_FLAG_RGB)) {
@@ -364,9 +392,9 @@ static int to_rgb(Media *m, AVFrame *f, MienImage *img)
     if (sws_scale(m->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, out, stride) != f->height)
         return fail(m, 0, "its pixels cannot be converted");
     if (!direct)
-        turn_pixels(m->scratch, f->width, f->height, bpp, t, m->rgb8);
+        turn_pixels(m->scratch, f->width, f->height, alpha ? 4 : 3, m->deep, t, m->rgb8);
     int w = t.transpose ? f->height : f->width, h = t.transpose ? f->width : f->height;
-    *img = (MienImage){ .data = m->rgb8, .stride_bytes = (ptrdiff_t)w * 3, .w_px = w, .h_px = h, .pixel = MIEN_PIXEL_RGB8 };
+    *img = (MienImage){ .data = m->rgb8, .stride_bytes = (ptrdiff_t)w * 3 << m->deep, .w_px = w, .h_px = h, .pixel = MIEN_PIXEL_RGB8 };
     return 1;
 }
 
@@ -454,6 +482,32 @@ int media_read_picture(const char *path, uint8_t **rgb8, MienImage *img, char sh
     return ret;
 }
 
+int media_read_rgb(const char *path, float **rgb, int *w_px, int *h_px, int *bits, MienLog log)
+{
+    Media *m = NULL;
+    MienImage img;
+    *rgb = NULL;
+    int ret = media_open(&m, path, 1, log);
+    if (ret >= 0 && media_is_video(m))
+        ret = mien_fail(log, MIEN_E_UNSUPPORTED, "%s: is a video, not a picture", path);
+    if (ret >= 0) {
+        m->deep = 1;
+        ret = media_next(m, &img, NULL);
+    }
+    size_t n = ret >= 0 ? (size_t)img.w_px * (size_t)img.h_px * 3 : 0;
+    if (ret >= 0 && !(*rgb = mien_malloc_array(n, sizeof(**rgb))))
+        ret = fail(m, AVERROR(ENOMEM), "");
+    for (size_t i = 0; i < n && ret >= 0; i++)
+        (*rgb)[i] = (float)sample_at(m->rgb8, i, 1) / 65535.0f;
+    if (ret >= 0) {
+        *w_px = img.w_px;
+        *h_px = img.h_px;
+        *bits = m->bits;
+    }
+    media_close(&m);
+    return ret < 0 ? ret : 0;
+}
+
 /* ---- writing */
 
 int media_can_write(const char *path)
@@ -461,7 +515,7 @@ int media_can_write(const char *path)
     return ends_with(path, ".png") || ends_with(path, ".jpg") || ends_with(path, ".jpeg");
 }
 
-static int encode(const AVCodec *codec, const MienImage *img, enum AVPixelFormat format, AVPacket *packet, AVFrame *f)
+static int encode(const AVCodec *codec, const MienImage *img, enum AVPixelFormat from, enum AVPixelFormat format, AVPacket *packet, AVFrame *f)
 {
     AVCodecContext *c = avcodec_alloc_context3(codec);
     struct SwsContext *sws = NULL;
@@ -476,7 +530,6 @@ static int encode(const AVCodec *codec, const MienImage *img, enum AVPixelFormat
     c->thread_count = 1;
     c->flags |= AV_CODEC_FLAG_QSCALE;
     c->global_quality = f->quality = 2 * FF_QP2LAMBDA;
-    enum AVPixelFormat from = img->pixel == MIEN_PIXEL_GRAY8 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24;
     if ((err = av_frame_get_buffer(f, 0)) < 0 || (err = avcodec_open2(c, codec, NULL)) < 0)
         goto out;
     err = AVERROR(ENOMEM);
@@ -496,7 +549,8 @@ out:
     return err;
 }
 
-int media_write_picture(const char *path, const MienImage *img, MienLog log)
+/* img in this format of FFmpeg's; with deep, PNG keeps 16 bits a sample. */
+static int write_picture(const char *path, const MienImage *img, enum AVPixelFormat from, int deep, MienLog log)
 {
     int png = ends_with(path, ".png");
     if (!media_can_write(path))
@@ -509,9 +563,8 @@ int media_write_picture(const char *path, const MienImage *img, MienLog log)
     AVFrame *f = av_frame_alloc();
     int ret = MIEN_ERR(ENOMEM);
     if (packet && f) {
-        int gray = img->pixel == MIEN_PIXEL_GRAY8;
-        enum AVPixelFormat format = png ? gray ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24 : AV_PIX_FMT_YUVJ444P;
-        int err = encode(codec, img, format, packet, f);
+        enum AVPixelFormat format = png ? deep ? AV_PIX_FMT_RGB48BE : from : AV_PIX_FMT_YUVJ444P;
+        int err = encode(codec, img, from, format, packet, f);
         ret = err < 0 ? mien_fail(log, err == AVERROR(ENOMEM) ? MIEN_ERR(ENOMEM) : MIEN_E_FORMAT, "%s: cannot be encoded (%s)", path, av_words)
                       : mieni_file_write_atomic(path, packet->data, (size_t)packet->size, 0644, log);
     } else {
@@ -519,6 +572,27 @@ int media_write_picture(const char *path, const MienImage *img, MienLog log)
     }
     av_packet_free(&packet);
     av_frame_free(&f);
+    return ret;
+}
+
+int media_write_picture(const char *path, const MienImage *img, MienLog log)
+{
+    return write_picture(path, img, img->pixel == MIEN_PIXEL_GRAY8 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24, 0, log);
+}
+
+int media_write_rgb(const char *path, const float *rgb, int w_px, int h_px, int bits, MienLog log)
+{
+    const int deep = bits > 8;
+    const size_t n = (size_t)w_px * (size_t)h_px * 3;
+    const float max = deep ? 65535 : 255;
+    uint8_t *samples = mien_malloc_array(n, (size_t)1 << deep);
+    if (!samples)
+        return mien_fail(log, MIEN_ERR(ENOMEM), "%s: out of memory", path);
+    for (size_t i = 0; i < n; i++)
+        put_sample(samples, i, deep, (uint32_t)(fminf(fmaxf(rgb[i], 0), 1) * max + 0.5f));
+    MienImage img = { .data = samples, .stride_bytes = (ptrdiff_t)w_px * 3 << deep, .w_px = w_px, .h_px = h_px, .pixel = MIEN_PIXEL_RGB8 };
+    int ret = write_picture(path, &img, deep ? AV_PIX_FMT_RGB48 : AV_PIX_FMT_RGB24, deep, log);
+    mien_free(samples);
     return ret;
 }
 

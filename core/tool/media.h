@@ -26,6 +26,11 @@ int media_next(Media *media, MienImage *img, double *time_s);
 /* A still, or the first frame of a video; the caller frees *rgb8 by mien_free. img describes it. sha256 may be NULL. */
 int media_read_picture(const char *path, uint8_t **rgb8, MienImage *img, char sha256[65], MienLog log);
 
+/* The same with all bits that the file has, as h·w·3 f32 in 0..1; the caller frees *rgb by mien_free. bits: 8 or 16. */
+int media_read_rgb(const char *path, float **rgb, int *w_px, int *h_px, int *bits, MienLog log);
+/* Writes such a picture, clamped and rounded: 8 bits as media_write_picture does, 16 as PNG. */
+int media_write_rgb(const char *path, const float *rgb, int w_px, int h_px, int bits, MienLog log);
+
 /* Writes RGB8 or GRAY8 as PNG (path ends in .png) or JPEG (.jpg, .jpeg); whole or not at all. */
 int media_write_picture(const char *path, const MienImage *img, MienLog log);
 int media_can_write(const char *path); /* by its ending */

@@ -330,9 +330,10 @@ void progress_step(Progress *p, int64_t done)
     fprintf(stderr, "\r\033[K%lld", (long long)done);
     if (p->total > 0)
         fprintf(stderr, "/%lld", (long long)p->total);
-    fprintf(stderr, " %s  %.1f/s", p->what, rate);
-    if (p->total > 0 && rate > 0) {
-        int64_t left = (int64_t)((double)(p->total - done) / rate + 0.5);
+    fprintf(stderr, " %s  %.1f/s%s%s", p->what, rate, *p->note ? "  " : "", p->note);
+    double share = p->share > 0 || p->total <= 0 ? p->share : (double)done / (double)p->total;
+    if (share > 0) {
+        int64_t left = (int64_t)(lasted * (1 - share) / share + 0.5);
         if (left >= 3600)
             fprintf(stderr, "  ETA %lld:%02d:%02d", (long long)(left / 3600), (int)(left / 60 % 60), (int)(left % 60));
         else

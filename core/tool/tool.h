@@ -166,6 +166,8 @@ typedef struct Progress {
     const char *what; /* "pictures" */
     double start_s, shown_s;
     int64_t done, total; /* total 0: unknown */
+    double share;        /* of the work, 0..1, where counting doesn't tell the time left; 0: done / total */
+    char note[128];      /* shown behind the rate */
     int on;
 } Progress;
 void progress_begin(Progress *p, const Tool *tool, const char *what, int64_t total);
