@@ -5,19 +5,6 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/golden/lib.sh
 setup
 
-# fails WHAT PATTERN CHAIN: ffmpeg ends with an error below 128, and exactly one line of the filter matches
-fails() {
-    V=error ff -i "$clip" -vf "$3" -f null - 2>"$work/err"
-    status=$?
-    # "Failed to configure input pad" is libavfilter's own
-    grep '^\[\(Parsed_\)\{0,1\}facetag' "$work/err" | grep -v 'Failed to configure input pad' >"$work/ours"
-    n=$(wc -l <"$work/ours")
-    if [ $status != 0 ] && [ $status -lt 128 ] && [ "$n" = 1 ] && grep -q -- "$2" "$work/ours"; then
-        echo "ok $1"
-    else
-        echo "not ok $1 (status $status, $n lines)"; cat "$work/err"; rc=1
-    fi
-}
 echo text >"$work/text.db"
 mkdir -p "$work/nomodels" "$work/badmodels"
 cp build/models/*.safetensors build/models/manifest.json "$work/badmodels/"
