@@ -422,7 +422,7 @@ void mieni_upsampler_uninit(MieniUpsampler *u)
 
 /* ---- masks */
 
-/* The share of a soft-edged shape at (x, y): 1 inside, 0 outside, a ramp between. */
+/* The share of a shape at (x, y): 0 outside, then a ramp to 1. */
 static float shape_cover(const MienMask *m, MienBox b, double x, double y)
 {
     double cx = 0.5 * ((double)b.x0_px + b.x1_px), cy = 0.5 * ((double)b.y0_px + b.y1_px);
@@ -440,7 +440,7 @@ static float shape_cover(const MienMask *m, MienBox b, double x, double y)
     } else {
         d = fmin(rx - fabs(x - cx), ry - fabs(y - cy));
     }
-    double v = 0.5 + d / soft; /* half on the outline itself */
+    double v = d / soft; /* nothing outside the outline */
     return (float)(v > 0 ? (v < 1 ? v : 1) : 0);
 }
 
