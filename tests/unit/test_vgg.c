@@ -313,6 +313,59 @@ static void model_files(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* Fields by the textbook's numbers, and by trying: a pixel outside changes nothing, one at each end does. */
+static void receptive_fields(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int size, step, start;
+    } want[] = { { "relu1_1", 3, 1, -1 },   { "relu1_2", 5, 1, -2 },    { "relu2_1", 10, 2, -4 },   { "relu3_1", 24, 4, -10 },
+                 { "relu4_1", 68, 8, -30 }, { "relu5_1", 156, 16, -70 }, { "relu5_4", 252, 16, -118 } };
+    MienImportParams params = { .pool = "avg" };
+    MienModel *m = vgg_model(vgg_file(16, 0), &params);
+    MienField f;
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(want); i++) {
+        assert_int_equal(mien_model_field(m, want[i].name, &f), 0);
+        for (int axis = 0; axis < 2; axis++) {
+            assert_int_equal(f.last_px[axis] - f.first_px[axis] + 1, want[i].size);
+            assert_int_equal(f.step_px[axis], want[i].step);
+            assert_int_equal(f.first_px[axis], want[i].start);
+        }
+    }
+    assert_int_equal(mien_model_field(m, "relu6_1", &f), MIEN_E_NOTFOUND);
+    assert_int_equal(mien_model_field(m, "relu3_1", &f), 0);
+    MienNet *net;
+    MienShape s;
+    MienNetParams p = MIEN_NET_DEFAULTS;
+    const char *name = "relu3_1";
+    enum { W48 = 48, ELEMENT = 6 };
+    p.w_px = p.h_px = W48;
+    p.outputs = &name;
+    p.n_outputs = 1;
+    assert_int_equal(mien_net_create(&net, m, &p), 0);
+    int first = (int)(f.first_px[1] + ELEMENT * f.step_px[1]), last = (int)(f.last_px[1] + ELEMENT * f.step_px[1]);
+    int at[] = { -1, first - 1, first, last, last + 1 };
+    double got[5];
+    for (int k = 0; k < 5; k++) {
+        float *x = mien_net_input(net, NULL);
+        for (int i = 0; i < W48 * W48 * 3; i++)
+            x[i] = 0.5f;
+        for (int y = 0; at[k] >= 0 && y < W48; y++)
+            for (int c = 0; c < 3; c++)
+                x[(y * W48 + at[k]) * 3 + c] = c == 1 ? 40.0f : -40.0f;
+        assert_int_equal(mien_net_run(net), 0);
+        const float *y = mien_net_output(net, 0, &s);
+        got[k] = 0;
+        for (int c = 0; c < s.c; c++)
+            got[k] += (double)y[(ELEMENT * s.w + ELEMENT) * s.c + c] * (c + 1);
+    }
+    assert_true(got[1] == got[0] && got[4] == got[0]);
+    assert_true(got[2] != got[0] && got[3] != got[0]);
+    mien_net_destroy(&net);
+    mien_model_unref(&m);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -346,6 +399,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(onnx),
         cmocka_unit_test(model_files),
+        cmocka_unit_test(receptive_fields),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
