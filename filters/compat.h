@@ -2,7 +2,7 @@
  *
  * A filter includes this file first and then uses only names that every release has. The stable part, which needs no line
  * here: FILTER_INPUTS/OUTPUTS and FILTER_PIXFMTS_ARRAY, activate() with the ff_inlink_* calls, ff_filter_execute,
- * process_command, drawutils (from 5.1).
+ * process_command.
  */
 #ifndef MIEN_FILTERS_COMPAT_H
 #define MIEN_FILTERS_COMPAT_H
@@ -25,6 +25,14 @@
 #else
 #define MIEN_FILTER(symbol) const AVFilter symbol
 #define MIEN_FILTER_PUBLIC(...) __VA_ARGS__
+#endif
+
+/* 8.1: drawutils wants to know what alpha means (drawutils.h must be included). */
+#if LIBAVFILTER_VERSION_INT >= AV_VERSION_INT(11, 6, 100)
+#define MIEN_DRAW_INIT(draw, frame, csp, flags) \
+    ff_draw_init2(draw, (frame)->format, csp, (frame)->color_range, (frame)->alpha_mode, flags)
+#else
+#define MIEN_DRAW_INIT(draw, frame, csp, flags) ff_draw_init2(draw, (frame)->format, csp, (frame)->color_range, flags)
 #endif
 
 #endif

@@ -283,9 +283,9 @@ static int set_format(FacetagDraw *draw, const AVFrame *frame)
 
     if (draw->format == frame->format && draw->colorspace == frame->colorspace && draw->range == frame->color_range)
         return 0;
-    ret = ff_draw_init2(&draw->ff, frame->format, frame->colorspace, frame->color_range, FF_DRAW_PROCESS_ALPHA);
+    ret = MIEN_DRAW_INIT(&draw->ff, frame, frame->colorspace, FF_DRAW_PROCESS_ALPHA);
     if (ret < 0) /* a matrix that drawutils does not know */
-        ret = ff_draw_init2(&draw->ff, frame->format, AVCOL_SPC_UNSPECIFIED, frame->color_range, FF_DRAW_PROCESS_ALPHA);
+        ret = MIEN_DRAW_INIT(&draw->ff, frame, AVCOL_SPC_UNSPECIFIED, FF_DRAW_PROCESS_ALPHA);
     if (ret < 0) {
         av_log(draw->ctx, AV_LOG_ERROR, "Cannot draw on %s.\n", av_get_pix_fmt_name(frame->format));
         return ret;

@@ -9,7 +9,7 @@ frames=${FRAMES:-10000}
 build/bin/ffmpeg -hide_banner -nostdin -v error -stream_loop -1 -i "$clip" -frames:v "$frames" \
     -vf "scale=320:180,facetag=gallery=$gallery:draw=all:log=$work/memory.jsonl" -progress "$work/progress" -f null - &
 pid=$!
-rss() { sed -n 's/^VmRSS: *\([0-9]*\).*/\1/p' /proc/$pid/status 2>/dev/null; }
+rss() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' /proc/$pid/status 2>/dev/null; }
 early='' now=''
 while kill -0 $pid 2>/dev/null; do
     sleep 0.5
