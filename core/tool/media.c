@@ -377,7 +377,8 @@ static int to_rgb(Media *m, AVFrame *f, MienImage *img)
     size_t px = (size_t)f->width * (size_t)f->height;
     if (reserve(&m->rgb8, &m->rgb8_bytes, px * 3 << m->deep) || (!direct && reserve(&m->scratch, &m->scratch_bytes, px * (size_t)bpp)))
         return fail(m, AVERROR(ENOMEM), "");
-    m->sws = sws_getCachedContext(m->sws, f->width, f->height, f->format, f->width, f->height, format, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
+    m->sws = sws_getCachedContext(m->sws, f->width, f->height, f->format, f->width, f->height, format,
+                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
     if (!m->sws)
         return fail(m, 0, "its pixel format cannot be converted");
     if (!(desc->flags & AV_PIX_FMT_FLAG_RGB)) {
