@@ -299,13 +299,15 @@ int mieni_style_evaluate(MienStyle *s, const float *x, MienStyleLoss *loss, floa
     if (ret < 0)
         return ret;
     loss->tv = mieni_style_tv(s, x, w->tv, gradient);
+    loss->range = mieni_style_range(s, x, w->range, gradient);
     for (int i = 0; i < MIEN_STYLE_MAX_REFS; i++) {
         if (s->ref[i].rgb && s->ref[i].weight > 0)
             loss->temporal += mieni_style_temporal(s, x, &s->ref[i], gradient);
     }
     if (s->anchor_weight > 0)
         loss->anchor = mieni_style_anchor(s, x, gradient);
-    loss->total = w->content * loss->content + w->strength * loss->style + w->tv * loss->tv + loss->temporal + loss->anchor;
+    loss->total = w->content * loss->content + w->strength * loss->style + w->tv * loss->tv + w->range * loss->range +
+                  loss->temporal + loss->anchor;
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The parts of the loss that look at pixels alone: total variation, temporal references, the anchor (formulas: mien/style.h).
+/* The parts of the loss that look at pixels alone: total variation, range, temporal references, the anchor (formulas: mien/style.h).
  *
  * Work is cut into rows; each row's sum is a double in a place of its own, and the places are added in order. */
 #include <math.h>
@@ -70,6 +70,28 @@ static double tv_row(const RowPass *pass, int y)
 double mieni_style_tv(const MienStyle *s, const float *x, double weight, float *g)
 {
     return run_rows((RowPass){ .s = s, .fn = tv_row, .x = x, .g = g, .weight = weight });
+}
+
+/* ---- range */
+
+static double range_row(const RowPass *pass, int y)
+{
+    const size_t row = (size_t)pass->s->p.w_px * 3;
+    const float *x = pass->x + (size_t)y * row;
+    const double unit = 1 / (double)pass->s->n;
+    double sum = 0;
+    for (size_t i = 0; i < row; i++) {
+        float over = x[i] < 0 ? x[i] : x[i] > 1 ? x[i] - 1 : 0;
+        sum += (double)(over * over);
+        if (pass->g)
+            pass->g[(size_t)y * row + i] += (float)(2 * pass->weight * unit) * over;
+    }
+    return sum * unit;
+}
+
+double mieni_style_range(const MienStyle *s, const float *x, double weight, float *g)
+{
+    return run_rows((RowPass){ .s = s, .fn = range_row, .x = x, .g = g, .weight = weight });
 }
 
 /* ---- temporal */

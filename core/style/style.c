@@ -30,6 +30,13 @@ static int usable(double v)
     return v >= 0 && v <= MAX_WEIGHT;
 }
 
+static int weights_check(const MienStyleWeights *w, MienLog log)
+{
+    if (usable(w->strength) && usable(w->content) && usable(w->tv) && usable(w->range))
+        return 0;
+    return mien_fail(log, MIEN_ERR(EINVAL), "style: weights are numbers from 0 to %g", MAX_WEIGHT);
+}
+
 /* ---- create: parameters, layers */
 
 static int params_check(const MienStyleParams *p, const MienStyleTarget *target)
@@ -41,8 +48,8 @@ static int params_check(const MienStyleParams *p, const MienStyleTarget *target)
         (p->distance != MIEN_STYLE_L2 && p->distance != MIEN_STYLE_L1) || p->history < 1 || p->history > 100 ||
         !(p->adam_rate > 0) || p->adam_rate > 10 || p->border_px < 0 || p->border_px > MAX_BORDER_PX || !p->content_layer)
         return mien_fail(p->log, MIEN_ERR(EINVAL), "style: a parameter is out of range");
-    if (!usable(p->weights.strength) || !usable(p->weights.content) || !usable(p->weights.tv))
-        return mien_fail(p->log, MIEN_ERR(EINVAL), "style: weights are numbers from 0 to %g", MAX_WEIGHT);
+    if (weights_check(&p->weights, p->log) < 0)
+        return MIEN_ERR(EINVAL);
     if (target->n_layers < 1 || target->n_layers > MIEN_STYLE_MAX_LAYERS)
         return mien_fail(p->log, MIEN_ERR(EINVAL), "style: %d layers; 1 to %d are possible", target->n_layers, MIEN_STYLE_MAX_LAYERS);
     for (int i = 0; i < target->n_layers; i++) {
@@ -441,8 +448,8 @@ int mien_style_n_tiles(const MienStyle *style)
 
 int mien_style_set_weights(MienStyle *s, const MienStyleWeights *weights)
 {
-    if (!usable(weights->strength) || !usable(weights->content) || !usable(weights->tv))
-        return mien_fail(s->p.log, MIEN_ERR(EINVAL), "style: weights are numbers from 0 to %g", MAX_WEIGHT);
+    if (weights_check(weights, s->p.log) < 0)
+        return MIEN_ERR(EINVAL);
     s->p.weights = *weights;
     return 0;
 }

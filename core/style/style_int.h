@@ -98,6 +98,7 @@ int mieni_style_check_model(const MienModel *model, MienLog log);
 
 /* pixels.c. Each adds its gradient to g (NULL: none is wanted) and returns its part of J. */
 double mieni_style_tv(const MienStyle *s, const float *x, double weight, float *g);
+double mieni_style_range(const MienStyle *s, const float *x, double weight, float *g);
 double mieni_style_temporal(const MienStyle *s, const float *x, const MieniStyleRef *ref, float *g);
 double mieni_style_anchor(MienStyle *s, const float *x, float *g);
 /* node[anchor_h][anchor_w][3] = x smoothed by tents. */

@@ -119,8 +119,9 @@ static void fill_params(const Tool *tool, const StyleOptions *o, const MienPrese
     p->style.border_px = o->border;
     p->style.memory_bytes = (size_t)o->memory * 1000000;
     p->style.content_layer = o->content_layer ? o->content_layer : set->content_layer;
-    p->style.weights = (MienStyleWeights){ .strength = or_preset(o->strength, set->strength),
-                                           .content = or_preset(o->content_weight, set->content_weight), .tv = or_preset(o->tv, set->tv) };
+    p->style.weights.strength = or_preset(o->strength, set->strength);
+    p->style.weights.content = or_preset(o->content_weight, set->content_weight);
+    p->style.weights.tv = or_preset(o->tv, set->tv);
     p->iterations = o->iterations >= 0 ? o->iterations : set->iterations;
     p->n_levels = o->levels;
     p->stroke = o->stroke;

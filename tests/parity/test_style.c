@@ -158,12 +158,17 @@ static void parts(void **state)
         size_t n = (size_t)w * (size_t)h;
         float *x = random_picture(3 * n, 0, 1), *r = random_picture(3 * n, 0, 1), *certainty = random_picture(n, 0, 1);
         MienStyleParams p = MIEN_STYLE_DEFAULTS;
-        p.weights = (MienStyleWeights){ 0, 0, 5 };
+        p.weights = (MienStyleWeights){ .tv = 5 };
         MienStyle *s = make(&p, w, h);
         assert_int_equal(mien_style_set_content(s, r), 0);
         if (n > 1)
             differences(s, "total variation", x, 3 * n, 1e-3, 1e-4);
-        p.weights.tv = 0;
+        p.weights = (MienStyleWeights){ .range = 13 };
+        assert_int_equal(mien_style_set_weights(s, &p.weights), 0);
+        float *wide = random_picture(3 * n, -0.5f, 1.5f);
+        differences(s, "range", wide, 3 * n, 1e-4, 1e-3);
+        mien_free(wide);
+        p.weights.range = 0;
         assert_int_equal(mien_style_set_weights(s, &p.weights), 0);
         assert_int_equal(mien_style_set_temporal(s, 1, r, certainty, 7), 0);
         assert_int_equal(mien_style_set_temporal(s, 3, r, NULL, 2), 0);
@@ -288,7 +293,7 @@ static void descends(void **state)
         assert_int_equal(mien_style_start(s, NULL, 30, 0), 0);
         for (int j = 0; j < 30; j++) {
             assert_int_equal(mien_style_step(s, &l), 0);
-            near("sum of the parts", l.total, l.content + 100 * l.style + 6 * l.tv, 1e-12);
+            near("sum of the parts", l.total, l.content + 100 * l.style + 6 * l.tv + 100 * l.range, 1e-12);
             assert_true(k || l.total <= last.total);
             last = l;
         }

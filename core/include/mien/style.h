@@ -3,13 +3,14 @@
  * Method: Gatys, Ecker & Bethge 2015, "A Neural Algorithm of Artistic Style". For a picture x, and a feature network's activations F of one
  * layer as a matrix of h·w rows (pixels) by c columns (channels), the gradient of
  *
- *     J = content_weight · J_content + strength · J_style + tv · J_tv + sum of weight · J_temporal + anchor · J_anchor
+ *     J = content · J_content + strength · J_style + tv · J_tv + range · J_range + sum of weight · J_temporal + anchor · J_anchor
  *
  * with respect to x goes back through the network into a minimiser of mien/optim.h. The parts, each without a unit:
  *
  *     J_content   |F - P|² / |P|² at one layer, P being the content's activations;       L1: |F - P| / |P|, sums of absolute values
  *     J_style     weighted mean over layers of |G - A|² / |A|², where G = F'F / (h·w), and A is the style's (mien/preset.h)
  *     J_tv        mean squared difference of pixels that are neighbours in a row, plus the same for columns
+ *     J_range     mean square of what lies below 0 or above 1, which would be lost when the result is clamped
  *     J_temporal  mean over pixels and channels of certainty · (x - reference)²
  *     J_anchor    mean squared difference of x and a picture, both smoothed to a coarse grid
  *
@@ -69,15 +70,15 @@ typedef enum MienStyleDistance { MIEN_STYLE_L2, MIEN_STYLE_L1 } MienStyleDistanc
 
 /* What may change between iterations; all >= 0 and finite. */
 typedef struct MienStyleWeights {
-    double strength, content, tv;
+    double strength, content, tv, range;
 } MienStyleWeights;
 
-#define MIEN_STYLE_WEIGHTS_DEFAULTS { .strength = 100, .content = 1, .tv = 6 }
+#define MIEN_STYLE_WEIGHTS_DEFAULTS { .strength = 100, .content = 1, .tv = 6, .range = 100 }
 
 /* The parts of J at the last evaluation. L-BFGS: of the new picture; Adam: of the picture before the step. temporal and anchor
- * are already weighted sums, the other three are not; total is J. */
+ * are already weighted sums, the others are not; total is J. */
 typedef struct MienStyleLoss {
-    double total, content, style, tv, temporal, anchor;
+    double total, content, style, tv, range, temporal, anchor;
 } MienStyleLoss;
 
 /* ---- a session of one size */
