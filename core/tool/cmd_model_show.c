@@ -50,18 +50,6 @@ int model_open(const Tool *tool, const char *what, MienModel **model)
     return ret;
 }
 
-static int parse_size(const char *s, int *w, int *h)
-{
-    char part[2][8];
-    int64_t v[2];
-    if (sscanf(s, "%7[0-9]x%7[0-9]", part[0], part[1]) != 2 || strlen(s) != strlen(part[0]) + 1 + strlen(part[1]) ||
-        parse_int64(part[0], &v[0]) || parse_int64(part[1], &v[1]) || v[0] < 1 || v[1] < 1 || v[0] > 32768 || v[1] > 32768)
-        return -1;
-    *w = (int)v[0];
-    *h = (int)v[1];
-    return 0;
-}
-
 static void text_row(const Tool *tool, struct cJSON *j, const char *key, const char *value)
 {
     json_str(j, key, value);

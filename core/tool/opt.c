@@ -32,6 +32,18 @@ int parse_real(const char *s, double *v)
     return 0;
 }
 
+int parse_size(const char *s, int *w_px, int *h_px)
+{
+    char part[2][8];
+    int64_t v[2];
+    if (sscanf(s, "%7[0-9]x%7[0-9]", part[0], part[1]) != 2 || strlen(s) != strlen(part[0]) + 1 + strlen(part[1]) ||
+        parse_int64(part[0], &v[0]) || parse_int64(part[1], &v[1]) || v[0] < 1 || v[1] < 1 || v[0] > 32768 || v[1] > 32768)
+        return -1;
+    *w_px = (int)v[0];
+    *h_px = (int)v[1];
+    return 0;
+}
+
 /* Damerau–Levenshtein distance (adjacent swaps count one) of words shorter than 40 bytes. */
 static int edit_distance(const char *a, const char *b)
 {

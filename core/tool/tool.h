@@ -116,6 +116,8 @@ const char *nearest_word(const char *typed, const char *const *words, int n);
 /* Whole strings only: 0, or -1 if s is no number or (for the first) does not fit. */
 int parse_int64(const char *s, int64_t *v);
 int parse_real(const char *s, double *v);
+/* "640x480", 1 to 32768 each: 0, or -1. */
+int parse_size(const char *s, int *w_px, int *h_px);
 
 /* help.c */
 void help_all(FILE *f);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Commands that look at pictures, on the photographs of the npm package (build/cache, from `make models`) and on bad files:
-# detect, embed, enroll, identify, verify, evaluate pairs, model show and check, selftest.
+# detect, embed, enroll, identify, verify, evaluate pairs, model show and check, bench, cpu, selftest.
 . tests/cli/lib.sh
 : "${MIEN_MODELS:=$PWD/build/models}"
 export MIEN_MODELS
@@ -21,6 +21,16 @@ fi
 g=$work/g.db
 
 # ---- networks
+t "bench" 0 "$mien" bench --runs 2 rfb320 landmark68 --json
+is "two networks with their times" python3 -c 'import json, sys
+m = json.load(open(sys.argv[1]))["models"]
+assert [x["model"] for x in m] == ["rfb320", "landmark68"] and all(0 < x["least_ms"] <= x["median_ms"] <= x["most_ms"] for x in m), m' "$out"
+t "bench of no such network" 2 "$mien" bench nobody
+err_has "there is no model 'nobody'"
+t "bench of no size" 2 "$mien" bench --size 640
+err_has "not '640'"
+t "cpu" 0 env MIEN_CPU=c "$mien" cpu
+out_has "kernels: c"
 t "selftest" 0 "$mien" selftest
 out_has ", 0 failed"
 t "model list" 0 "$mien" model list --json
