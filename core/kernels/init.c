@@ -104,9 +104,9 @@ const char *mieni_cpu_unknown_word(void)
 int mien_cpu_explain(char *buf, size_t buf_bytes)
 {
     MienCpu used = mien_cpu_level();
-    const char *product = used == MIEN_CPU_C     ? "own reference in C"
-                          : used == MIEN_CPU_BLAS ? "OpenBLAS, serial"
-                                                  : "own kernels; OpenBLAS, serial, where it is faster";
+    const char *product = used == MIEN_CPU_C      ? "own reference in C"
+                          : used == MIEN_CPU_BLAS ? "OpenBLAS, serial, one call at a time"
+                                                  : "own kernels";
     return snprintf(buf, buf_bytes, "kernels: %s\nbest of this machine and build: %s\nMIEN_CPU: %s%s\nmatrix product: %s\n",
                     mien_cpu_name(used), mien_cpu_name(best_level), *env_word ? env_word : "not set",
                     mieni_cpu_unknown_word() ? " (unknown, ignored; known are auto, c, blas, avx2, avx512)" : "", product);

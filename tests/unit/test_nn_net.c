@@ -564,6 +564,51 @@ static void outputs_and_lifetimes(void **state)
     nn_free(&b);
 }
 
+/* Two threads at a time multiply small whole numbers, whose products have no rounding. */
+enum { PRODUCT_M = 64, PRODUCT_N = 48, PRODUCT_K = 90, PRODUCTS = 2000 };
+
+typedef struct Products {
+    const MienKernels *kernels;
+    float a[PRODUCT_M * PRODUCT_K], b[PRODUCT_K * PRODUCT_N], want[PRODUCT_M * PRODUCT_N], got[4][PRODUCT_M * PRODUCT_N];
+    int wrong[4];
+} Products;
+
+static void multiply(void *arg, int i_job, int n_jobs)
+{
+    (void)n_jobs;
+    Products *p = arg;
+    float *c = p->got[i_job];
+    for (int i = 0; i < PRODUCTS; i++) {
+        mieni_sgemm(p->kernels, PRODUCT_M, PRODUCT_N, PRODUCT_K, p->a, PRODUCT_K, p->b, PRODUCT_N, c, PRODUCT_N);
+        p->wrong[i_job] += memcmp(c, p->want, sizeof(p->want)) != 0;
+    }
+}
+
+static void products_in_many_threads(void **state)
+{
+    (void)state;
+    MienPool *pool;
+    Products *p = calloc(1, sizeof(*p));
+    assert_non_null(p);
+    assert_int_equal(mien_pool_create(&pool, 4, to_stderr), 0);
+    for (int i = 0; i < PRODUCT_M * PRODUCT_K; i++)
+        p->a[i] = (float)rng_int(-3, 3);
+    for (int i = 0; i < PRODUCT_K * PRODUCT_N; i++)
+        p->b[i] = (float)rng_int(-3, 3);
+    for (int i = 0; i < PRODUCT_M * PRODUCT_N; i++) {
+        for (int k = 0; k < PRODUCT_K; k++)
+            p->want[i] += p->a[i / PRODUCT_N * PRODUCT_K + k] * p->b[k * PRODUCT_N + i % PRODUCT_N];
+    }
+    for (MienCpu cpu = MIEN_CPU_C; cpu <= mien_cpu_best(); cpu++) {
+        p->kernels = mieni_kernels(cpu);
+        mien_exec_run(mien_pool_exec(pool), multiply, p, 4);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(p->wrong[i], 0);
+    }
+    mien_pool_destroy(&pool);
+    free(p);
+}
+
 static void cpu_levels(void **state)
 {
     (void)state;
@@ -592,7 +637,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(threads_and_batches_change_nothing), cmocka_unit_test(a_run_allocates_nothing),
         cmocka_unit_test(backward_in_shared_memory), cmocka_unit_test(forward_bits_with_gradients),
         cmocka_unit_test(outputs_by_name), cmocka_unit_test(allocations_that_fail), cmocka_unit_test(floating_point_state),
-        cmocka_unit_test(outputs_and_lifetimes), cmocka_unit_test(cpu_levels),
+        cmocka_unit_test(outputs_and_lifetimes), cmocka_unit_test(products_in_many_threads), cmocka_unit_test(cpu_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #error "kernels_avx2.c wants the flags of its instruction set"
 #endif
 #include <immintrin.h>
+#include <math.h>
 
 #include "kernels/x86/x86.h"
 
@@ -39,9 +40,7 @@ static inline VEC prelu(VEC x, VEC slope) { return _mm256_blendv_ps(x, _mm256_mu
 void mieni_x86_init_avx2(MienKernels *k)
 {
     k->gemm_f32 = gemm_f32;
-    k->gemm_max_m = 16;
-    k->gemm_max_n = 8;
-    k->gemm_max_macs = 16 << 20; /* beyond, where OpenBLAS packs both sides, it is a quarter faster; below, level or behind */
+    k->gemm_max_macs = HUGE_VAL; /* OpenBLAS is a quarter faster beyond 16 M, but only one thread may call it (nn/blas.c) */
     k->gemm_add_f32 = gemm_add_f32;
     k->act_grad_f32 = act_grad_f32;
     k->affine_f32 = affine_f32;
