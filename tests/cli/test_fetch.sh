@@ -32,7 +32,7 @@ t "an unknown argument" 1 no_npm sh $fetch --turbo
 err_has "unknown argument '--turbo'"
 
 t "from tarballs" 0 no_npm sh $fetch --build="$b" --models-dir="$work/packages" --mien="$mien"
-t "networks are there and listed" 0 sh -c "cd '$b/models' && sha256sum --quiet -c SHA256SUMS && test \$(ls | wc -l) = 7"
+t "networks are there and listed" 0 sh -c "cd '$b/models' && sha256sum --quiet -c SHA256SUMS && test \$(ls | wc -l) = 8"
 t "photographs are there" 0 test -f "$b/cache/$api/demo/sample6.jpg"
 t "licences are there" 0 test -f "$b/cache/$face/LICENSE"
 touch -d 2001-01-01 "$b"/models/*
