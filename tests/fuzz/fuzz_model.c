@@ -1,4 +1,5 @@
-/* Fuzz: any bytes as a model file; what is accepted is planned and, where that is cheap, run at every CPU level. */
+/* Fuzz: any bytes as a model file; what is accepted is planned and, where that is cheap, run at every CPU level,
+ * forward and backward. */
 #include <string.h>
 
 #include "nn/nn.h"
@@ -22,6 +23,14 @@ static float run(MienModel *model, const MienNetParams *p)
         const float *y = mien_net_output(net, i, &s);
         for (size_t k = 0; k < mien_shape_elems(s); k++)
             sum += y[k];
+        float *d = mien_net_output_grad(net, i, &s);
+        for (size_t k = 0; d && k < mien_shape_elems(s); k++)
+            d[k] = (float)(k % 5) - 2;
+    }
+    if (p->grad && mien_net_backward(net) == 0) {
+        const float *d = mien_net_input_grad(net, &s);
+        for (size_t k = 0; k < mien_shape_elems(s); k++)
+            sum += d[k];
     }
     mien_net_destroy(&net);
     return sum;
@@ -42,10 +51,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         p.h_px = size;
         p.w_px = size ? size + 1 : 0;
         p.n = 1 + (size == 6);
-        if (mien_net_estimate(model, &p, &memory, &macs) < 0 || memory > MAX_MEMORY_BYTES || macs > MAX_MACS)
-            continue;
-        for (p.cpu = MIEN_CPU_C; p.cpu <= mien_cpu_best(); p.cpu++)
-            sum += run(model, &p);
+        for (int back = 0; back < 2; back++) {
+            p.grad = back ? MIEN_NET_GRAD_INPUT | MIEN_NET_GRAD_WEIGHTS : 0;
+            p.cpu = MIEN_CPU_AUTO;
+            if (mien_net_estimate(model, &p, &memory, &macs) < 0 || memory > MAX_MEMORY_BYTES || macs > MAX_MACS)
+                continue;
+            for (p.cpu = MIEN_CPU_C; p.cpu <= mien_cpu_best(); p.cpu++)
+                sum += run(model, &p);
+        }
     }
     mien_model_unref(&model);
     return text == 1 && sum == 0.5f; /* use them, so that the reads stay */
