@@ -10,7 +10,7 @@ def load(path):
     n = struct.unpack("<Q", data[:8])[0]
     head = json.loads(data[8:8 + n])
     head.pop("__metadata__", None)
-    kind = {"F32": np.float32, "F64": np.float64}
+    kind = {"F32": np.float32, "F64": np.float64, "U8": np.uint8}
     return {k: np.frombuffer(data[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]], kind[v["dtype"]]).reshape(v["shape"])
             for k, v in head.items()}
 
