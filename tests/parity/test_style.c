@@ -406,6 +406,32 @@ static void refusals(void **state)
     mien_free(bad);
 }
 
+/* Ten steps from the content, as PyTorch 1.13.1 takes them in double precision (tests/tools/style_trajectory.py): J at the start of
+ * each step of Adam's, at the end of each of L-BFGS's. */
+static void trajectories(void **state)
+{
+    enum { STEPS = 10 };
+    static const double want[2][STEPS] = {
+        { 11.6273706, 6.0891424, 3.6506960, 3.1589956, 3.6824930, 3.4728024, 2.9728229, 2.4616776, 2.1212980, 1.9343847 },
+        { 11.0930990, 7.1735346, 3.4706625, 2.8611025, 2.4202099, 2.0715074, 1.7129891, 1.6088420, 1.4200098, 1.2703050 },
+    };
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        MienStyleParams p = MIEN_STYLE_DEFAULTS;
+        MienStyleLoss l;
+        p.border_px = 0;
+        p.optimizer = kind ? MIEN_STYLE_LBFGS : MIEN_STYLE_ADAM;
+        MienStyle *s = make(&p, W, H);
+        assert_int_equal(mien_style_set_content(s, content), 0);
+        assert_int_equal(mien_style_start(s, NULL, STEPS, 0), 0);
+        for (int i = 0; i < STEPS; i++) {
+            assert_int_equal(mien_style_step(s, &l), 0);
+            near(kind ? "J after a step of L-BFGS" : "J before a step of Adam", l.total, want[kind][i], 1e-3);
+        }
+        mien_style_destroy(&s);
+    }
+}
+
 int main(void)
 {
     to_stderr = mien_log_stderr("test_style", MIEN_LOG_WARN);
@@ -414,7 +440,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference), cmocka_unit_test(parts),  cmocka_unit_test(through_the_network), cmocka_unit_test(tiles),
-        cmocka_unit_test(threads),   cmocka_unit_test(descends), cmocka_unit_test(blends),            cmocka_unit_test(refusals),
+        cmocka_unit_test(threads),   cmocka_unit_test(descends), cmocka_unit_test(trajectories), cmocka_unit_test(blends),            cmocka_unit_test(refusals),
     };
     int ret = cmocka_run_group_tests(tests, NULL, NULL);
     mien_pool_destroy(&pool);
