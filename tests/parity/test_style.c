@@ -439,8 +439,9 @@ int main(void)
     if (mien_pool_create(&pool, 3, to_stderr) < 0)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reference), cmocka_unit_test(parts),  cmocka_unit_test(through_the_network), cmocka_unit_test(tiles),
-        cmocka_unit_test(threads),   cmocka_unit_test(descends), cmocka_unit_test(trajectories), cmocka_unit_test(blends),            cmocka_unit_test(refusals),
+        cmocka_unit_test(reference), cmocka_unit_test(parts),        cmocka_unit_test(through_the_network),
+        cmocka_unit_test(tiles),     cmocka_unit_test(threads),      cmocka_unit_test(descends),
+        cmocka_unit_test(trajectories), cmocka_unit_test(blends),    cmocka_unit_test(refusals),
     };
     int ret = cmocka_run_group_tests(tests, NULL, NULL);
     mien_pool_destroy(&pool);
