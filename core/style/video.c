@@ -7,6 +7,7 @@
  *    brightness are added to what was moved, so that a fade is followed and nothing lags or drifts.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,7 +46,7 @@ struct MienRestyle {
     Past ring[RING];
     int i_now, n_past; /* ring[i_now] is this frame; n_past before it are known */
     float *block;
-    float *uv, *uv_back, *luma, *moved, *change, *tmp, *start, *last; /* last: the last result moved by the plain flow */
+    float *uv, *uv_back, *luma, *moved, *change, *tmp, *start, *last; /* last: the last result moved by the flow */
     float *target[MAX_REFS], *certainty[MAX_REFS], *certain_last;
     MieniCut cut;
     MieniReducer reducer;
@@ -217,17 +218,66 @@ static void find_flow(MienRestyle *r, const Past *from, float *certainty)
     mien_flow_certainty(r->p.exec, r->uv, r->uv_back, r->w, r->h, certainty);
 }
 
-/* What hardly moves and looks the same does not move: sampling between pixels again and again would blur it. */
-static void hold_still(MienRestyle *r, const Past *from)
+static int by_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of the flow: the camera's motion, where most of the picture is background. Exactly 0 if it hardly moves. */
+static void common_motion(const MienRestyle *r, float common[2])
+{
+    enum { MOST = 1024 };
+    const size_t n = (size_t)r->w * (size_t)r->h, step = n / MOST + 1;
+    float v[MOST];
+    for (size_t c = 0; c < 2; c++) {
+        size_t m = 0;
+        for (size_t k = step / 2; k < n; k += step)
+            v[m++] = r->uv[2 * k + c];
+        qsort(v, m, sizeof(*v), by_size);
+        common[c] = v[m / 2];
+    }
+    if (common[0] * common[0] + common[1] * common[1] < 0.09f)
+        common[0] = common[1] = 0;
+}
+
+/* How much the past frame, moved by uv, differs from this one: mean of |RGB| over 5×5 pixels. Leaves r->moved overwritten. */
+static void misfit(MienRestyle *r, const Past *from, const float *uv, float *out)
 {
     const size_t n = (size_t)r->w * (size_t)r->h;
     const float *now = past(r, 0)->in;
-    for (size_t k = 0; k < n; k++)
-        r->change[k] = fabsf(luma_of(now + 3 * k) - luma_of(from->in + 3 * k));
-    mieni_box_mean(r->change, r->w, r->h, 2, r->tmp, r->moved);
-    for (size_t k = 0; k < n; k++)
-        if (r->moved[k] < 0.015f && r->uv[2 * k] * r->uv[2 * k] + r->uv[2 * k + 1] * r->uv[2 * k + 1] < 0.09f)
-            r->uv[2 * k] = r->uv[2 * k + 1] = 0;
+    mien_flow_warp(r->p.exec, from->in, r->w, r->h, 3, uv, r->moved);
+    for (size_t k = 0; k < n; k++) {
+        const float *a = now + 3 * k, *b = r->moved + 3 * k;
+        r->luma[k] = (fabsf(a[0] - b[0]) + fabsf(a[1] - b[1]) + fabsf(a[2] - b[2])) / 3;
+    }
+    mieni_box_mean(r->luma, r->w, r->h, 2, r->tmp, out);
+}
+
+/* Where the camera's motion explains a pixel as well as its own flow does, the camera's counts. Flow is smooth: beside moving things it drags
+ * the background along, and strokes would be stretched a little more in every frame. And what stands still is not
+ * sampled between pixels again and again, which would blur it. */
+static void prefer_common(MienRestyle *r, const Past *from, float *certainty)
+{
+    const size_t n = (size_t)r->w * (size_t)r->h;
+    const float most = 0.03f, slack = 0.006f;
+    float common[2], *own_misfit = r->change, *common_misfit = r->moved;
+    common_motion(r, common);
+    for (size_t k = 0; k < n; k++) {
+        r->uv_back[2 * k] = common[0];
+        r->uv_back[2 * k + 1] = common[1];
+    }
+    misfit(r, from, r->uv, own_misfit);
+    misfit(r, from, r->uv_back, common_misfit); /* its last step reads r->luma alone */
+    for (size_t k = 0; k < n; k++) {
+        float x = (float)(k % (size_t)r->w) + common[0], y = (float)(k / (size_t)r->w) + common[1];
+        if (common_misfit[k] > most || common_misfit[k] > own_misfit[k] + slack || x < 0 || y < 0 || x > (float)(r->w - 1) ||
+            y > (float)(r->h - 1))
+            continue;
+        r->uv[2 * k] = common[0];
+        r->uv[2 * k + 1] = common[1];
+        certainty[k] = fmaxf(certainty[k], fminf(2 - 2 * common_misfit[k] / most, 1));
+    }
 }
 
 /* The past result moved to this frame (target), its certainty less what the pictures contradict, and the change of brightness added. If
@@ -241,6 +291,8 @@ static void move_result(MienRestyle *r, const Past *from, float m[3][4], float *
     for (size_t k = 0; k < n; k++)
         r->luma[k] = luma_of(now + 3 * k) - luma_of(r->moved + 3 * k);
     mieni_box_mean(r->luma, r->w, r->h, 6, r->tmp, r->change);
+    for (size_t k = 0; k < n; k++) /* a large change is no change of light but another thing */
+        r->change[k] *= expf(-r->change[k] * r->change[k] / (0.05f * 0.05f));
     float gain[3];
     for (int c = 0; c < 3; c++)
         gain[c] = fminf(fmaxf(m[c][0] + m[c][1] + m[c][2], 0), 2);
@@ -253,7 +305,7 @@ static void move_result(MienRestyle *r, const Past *from, float m[3][4], float *
         for (int c = 0; c < 3; c++)
             target[3 * k + (size_t)c] += gain[c] * r->change[k];
         if (start) {
-            float keep = fmaxf(certainty[k], looks_same) * looks_same;
+            float keep = fmaxf(certainty[k], 0.5f) * looks_same;
             for (int c = 0; c < 3; c++) {
                 float fresh = m[c][0] * x[0] + m[c][1] * x[1] + m[c][2] * x[2] + m[c][3];
                 float v = fresh + keep * (target[3 * k + (size_t)c] - fresh);
@@ -282,10 +334,12 @@ static int recall(MienRestyle *r)
                 sum += certainty[k];
             if (sum < 0.1 * (double)n)
                 return 0;
+        }
+        prefer_common(r, from, certainty);
+        if (i == 0) {
             memcpy(r->certain_last, certainty, n * sizeof(float));
             mien_flow_warp(r->p.exec, from->out, r->w, r->h, 3, r->uv, r->last);
         }
-        hold_still(r, from);
         move_result(r, from, m, r->target[i], certainty, i == 0 ? r->start : NULL);
         for (int k = 0; k < i; k++)
             for (size_t x = 0; x < n; x++)
