@@ -14,16 +14,20 @@ static int luma_at(const MienImage *img, int x, int y)
 
 int mieni_cut_cells(MieniCut *cut, const uint8_t cell[MIENI_CUT_W * MIENI_CUT_H])
 {
-    const float least = 9, beyond_usual = 3;
+    const float least = 9, first_least = 27, beyond_usual = 3, beyond_last = 2;
     int sum = 0;
     for (int i = 0; i < MIENI_CUT_W * MIENI_CUT_H; i++)
         sum += cell[i] > cut->cell[i] ? cell[i] - cut->cell[i] : cut->cell[i] - cell[i];
     memcpy(cut->cell, cell, sizeof(cut->cell));
     float diff = (float)sum / (MIENI_CUT_W * MIENI_CUT_H);
-    int is_cut = cut->have && diff > least && diff > beyond_usual * cut->usual + 4;
-    if (cut->have && !is_cut)
+    int is_cut = cut->n > 0 && diff > (cut->n == 1 ? first_least : least) && diff > beyond_usual * cut->usual + 4 &&
+                 diff > beyond_last * cut->last;
+    if (cut->n == 1)
+        cut->usual = diff < first_least ? diff : 0;
+    else if (cut->n > 1 && !is_cut)
         cut->usual += 0.15f * (diff - cut->usual);
-    cut->have = 1;
+    cut->last = cut->n > 0 ? diff : 0;
+    cut->n += cut->n < 2;
     return is_cut;
 }
 

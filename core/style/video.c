@@ -568,7 +568,7 @@ int mien_restyle_frame(MienRestyle *r, MienPlanes *frame, const MienMask *mask, 
 void mien_restyle_reset(MienRestyle *r)
 {
     r->n_past = 0;
-    r->cut = (MieniCut){ .have = 0 };
+    r->cut = (MieniCut){ 0 };
 }
 
 int mien_restyle_set_controls(MienRestyle *r, const MienRestyleControls *c)

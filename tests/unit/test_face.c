@@ -396,6 +396,16 @@ static void cuts_are_found(void **state)
                 memset(px + (y * 160 + x) * 3, (int)(127 + 100 * sin((x + 2 * f) * .05 * (1 + scene) + y * .07 * (2 - scene))), 3);
         assert_int_equal(mieni_cut(&cut, &img), f == 20 || f == 40);
     }
+    int cuts = 0; /* of a fast pan that starts all at once, twice: at the first frame, and after a rest */
+    for (int start = 0; start < 20; start += 10) {
+        cut = (MieniCut){ 0 };
+        for (int f = 0; f < 40; f++) {
+            for (int i = 0; i < 160 * 90 * 3; i++)
+                px[i] = (uint8_t)(127 + 100 * sin((i / 3 % 160 + (f > start ? f - start : 0) * 12) * .05));
+            cuts += mieni_cut(&cut, &img);
+        }
+    }
+    assert_true(cuts <= 2);
     img = (MienImage){ px, 1, 1, 1, MIEN_PIXEL_GRAY8 };
     cut = (MieniCut){ 0 };
     assert_int_equal(mieni_cut(&cut, &img), 0);
