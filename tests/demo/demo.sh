@@ -1,5 +1,6 @@
 #!/bin/sh
-# make demo, last step: a clip with known people and strangers, annotated by the installed ffmpeg with facetag.
+# make demo, last step: a clip with known people and strangers, annotated by the installed ffmpeg with facetag, and ten seconds of it
+# repainted in two styles with restyle.
 #
 # The clip is made here by FFmpeg from photographs in the package that the networks come from: a camera moves over them
 # (scenes.tsv), some of the people are enrolled under invented names from one picture each (people.tsv), the others are not.
@@ -84,8 +85,10 @@ for f in "$bin/mien" "$bin/ffmpeg" build/models/manifest.json; do
 done
 : "${MIEN_MODELS:=$PWD/build/models}"
 export MIEN_MODELS
-"$bin/ffmpeg" -nostdin -hide_banner -h filter=facetag 2>/dev/null | grep -q '^Filter facetag' ||
-    die "$bin/ffmpeg does not list facetag; 'make dropin' builds the library with it"
+for filter in facetag restyle; do
+    "$bin/ffmpeg" -nostdin -hide_banner -h filter=$filter 2>/dev/null | grep -q "^Filter $filter" ||
+        die "$bin/ffmpeg does not list $filter; 'make dropin' builds the library with it"
+done
 [ -z "$video" ] || [ -f "$video" ] || die "DEMO_VIDEO: there is no file '$video'"
 [ -z "$people" ] || [ -d "$people" ] || die "DEMO_PEOPLE: there is no folder '$people'"
 [ -z "$video" ] || [ -n "$people" ] || echo "demo: DEMO_VIDEO without DEMO_PEOPLE: nobody in it will be known" >&2
@@ -135,6 +138,18 @@ step=$((frames / 24)); [ $step -gt 0 ] || step=1
 ff -i "$out/annotated.mp4" -vf "select='not(mod(n-$((step / 2)),$step))',scale=480:-2,tile=4x6:padding=4:margin=4:color=white" \
     -frames:v 1 -update 1 "$out/contact-sheet.png" || die "the contact sheet could not be made"
 
+# ---- restyle: the first ten seconds beside themselves in one style, then in another; as many pictures a second as animators draw
+echo "repainting ten seconds of it"
+quick=size=320:iterations=5 # a third of the default's time
+begin_style=$(date +%s%N)
+ff -i "$video" -t 10 -filter_complex "fps=25/2,scale=640:360:force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,split[as_it_is][in];\
+[in]restyle=starry-night:$quick:enable='lt(t,5)',restyle=great-wave:$quick:enable='gte(t,5)',metadata=print:file=$out/restyle.txt[painted];\
+[as_it_is][painted]hstack" -an -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -movflags +faststart "$out/restyled.mp4" ||
+    die "restyle failed; the reason stands above"
+ff -i "$out/restyled.mp4" -vf "select='not(mod(n-5,12))',scale=960:-2,tile=2x5:padding=4:margin=4:color=white" -frames:v 1 -update 1 \
+    "$out/restyled-sheet.png" || die "the contact sheet could not be made"
+end_style=$(date +%s%N)
+
 # ---- what happened
 rate=$("$bin/ffprobe" -v error -select_streams v:0 -show_entries stream=avg_frame_rate -of csv=p=0 "$out/annotated.mp4" | tr -dc 0-9/)
 echo
@@ -152,11 +167,19 @@ grep 'facetag.*detect_ms:' "$out/ffmpeg.log" | tail -n 1 | tr ' ' '\n' |
             row("encode", v["encodings"], v["encode_ms"])
             row("search", v["searches"], v["search_ms"])
         }' || die "facetag left no statistics in $out/ffmpeg.log"
+awk -F= -v ms=$(((end_style - begin_style) / 1000000)) '
+    /restyle.ms=/ { frames++ }
+    /restyle.iterations=/ { iterations += $2 }
+    END {
+        if (!frames) exit 1
+        printf "  %-10s %8d %10.2f %12.2f\n\n%d frames repainted in %.1f s\n", "iterate", iterations, ms / iterations, ms / frames, frames, ms / 1000
+    }' "$out/restyle.txt" || die "restyle left no statistics in $out/restyle.txt"
 cat <<END
 
 Seen by name:     $(sed -n 's/.*"event": *"enter".*"name": *"\([^"]*\)".*/\1/p' "$out/appearances.jsonl" | sort -u | paste -s -d, - | sed 's/,/, /g')
 The clip:         $out/annotated.mp4
 Who was when:     $out/appearances.jsonl
 At a glance:      $out/contact-sheet.png
+Repainted:        $out/restyled.mp4, at a glance $out/restyled-sheet.png
 The gallery:      build/bin/mien list --gallery $gallery
 END

@@ -16,11 +16,11 @@ if [ -f "$made" ] && [ "$made" -nt tests/demo/scenes.tsv ] && [ "$made" -nt test
 
 DEMO_OUT=$out sh tests/demo/demo.sh >"$TMPDIR/log" 2>&1
 report "make demo's last step" $? "$TMPDIR/log"
-for f in annotated.mp4 appearances.jsonl contact-sheet.png; do
+for f in annotated.mp4 appearances.jsonl contact-sheet.png restyled.mp4 restyled-sheet.png; do
     [ -s "$out/$f" ]
     report "the demo leaves $f" $? /dev/null
 done
-for step in detect align encode search; do
+for step in detect align encode search iterate; do
     grep -Eq "^  $step +[0-9]+ +[0-9.]+ +[0-9.]+$" "$TMPDIR/log"
     report "the demo tells the time of $step" $? "$TMPDIR/log"
 done
