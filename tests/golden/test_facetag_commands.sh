@@ -15,4 +15,14 @@ tags "sendcmd=f=$work/commands,$f:mode=verify:claim=$ann" >"$work/out" && grep -
 check 'command claim'
 tags "$f" >"$work/plain" && tags "sendcmd=c='0.5 facetag draw all;1.3 facetag draw none;1.5 facetag reload x',$f" | near "$work/plain" -
 check 'commands draw and reload change no tag'
+
+# Another process renames Ann as soon as she is on a frame. The pipe holds fewer frames than the clip has, so ffmpeg cannot be done by then.
+: >"$work/live"
+ff -stream_loop 19 -i "$clip" -vf "$f,metadata=print:file=-" -f null - | while IFS= read -r line; do
+    echo "$line"
+    case $line in *.name=Ann) [ -s "$work/live" ] || build/bin/mien rename --gallery "$gallery" Ann Hanna >"$work/live" 2>&1 || exit 1 ;; esac
+done >"$work/out"
+[ -s "$work/live" ] && grep -q '\.name=Ann$' "$work/out" && tail -n 2000 "$work/out" | grep -q '\.name=Hanna$' &&
+    ! tail -n 2000 "$work/out" | grep -q '\.name=Ann$'
+check 'a name changed by another process while the film runs'
 exit $rc
