@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What style.c does, by PyTorch: the whole style loss minimised from the content.
 
-  style.py PICTURE.rgb W H PRESET.safetensors ITERATIONS THREADS [lbfgs|adam|trajectory] [float|double]     (packages: python3-torch python3-numpy)
+  style.py PICTURE.rgb W H PRESET.safetensors ITERATIONS THREADS [lbfgs|adam|trajectory [float|double [VGG.safetensors]]]
+                                                                                                          (packages: python3-torch python3-numpy)
 
 Prints J at the end, seconds an iteration, evaluations and peak memory in MB. adam and trajectory (of L-BFGS) print J at the start of each
-iteration first. J is that of core/include/mien/style.h with its default weights; nothing is mirrored at the edges.
+iteration first. The network is stylenet, or the VGG-19 of the file. J is that of core/include/mien/style.h with its default weights; nothing is mirrored at the edges.
 """
 import math
 import resource
@@ -14,7 +15,8 @@ import time
 sys.path.insert(0, "tests/tools")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-import stylenet_vector as net  # noqa: E402
+import stylenet_vector  # noqa: E402
+import vgg_vector  # noqa: E402
 from style_reference import gram, load, rel  # noqa: E402
 
 picture, w, h, preset, n, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6])
@@ -31,12 +33,21 @@ def full(v):
 
 
 tensors = load(preset)
-features, weights = net.features, [(a.to(real), b.to(real)) for a, b in net.read_weights()]
+if len(sys.argv) > 9:
+    last = max(k[7:] for k in tensors if k.startswith("gram.1."))  # what lies behind has no part in the loss
+    weights = [(name, torch.tensor(a).to(real), torch.tensor(b).to(real)) for name, a, b in vgg_vector.read_weights(sys.argv[9], last)]
+    features = vgg_vector.features
+else:
+    weights = [(a.to(real), b.to(real)) for a, b in stylenet_vector.read_weights()]
+
+    def features(net, image):
+        return {"relu" + k: v for k, v in stylenet_vector.features(net, image).items()}
+
 target = {k[7:]: full(v) for k, v in tensors.items() if k.startswith("gram.1.")}
 rgb = np.fromfile(picture, np.uint8).reshape(1, h, w, 3).astype(np.float32) / np.float32(255)
 content = torch.tensor(rgb).to(real).permute(0, 3, 1, 2).contiguous()
 with torch.no_grad():
-    p = features(weights, content)["3_1"]
+    p = features(weights, content)["relu3_1"]
 x = content.clone().requires_grad_(True)
 evaluations = 0
 
@@ -46,10 +57,10 @@ def objective():
     evaluations += 1
     x.grad = None
     f = features(weights, x)
-    style = sum(rel(gram(f[k[4:]]), a) for k, a in target.items()) / len(target)
+    style = sum(rel(gram(f[k]), a) for k, a in target.items()) / len(target)
     tv = (x[..., 1:] - x[..., :-1]).pow(2).mean() + (x[..., 1:, :] - x[..., :-1, :]).pow(2).mean()
     out = (x.clamp(max=0).pow(2) + (x - 1).clamp(min=0).pow(2)).mean()
-    j = rel(f["3_1"], p) + 100 * style + 6 * tv + 100 * out
+    j = rel(f["relu3_1"], p) + 100 * style + 6 * tv + 100 * out
     j.backward()
     return j
 

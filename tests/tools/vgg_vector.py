@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """tests/data/parity-vgg19.safetensors: what PyTorch, in double precision, makes of a network of VGG-19's full size.
 
-  vgg_vector.py OUT      (packages: python3-torch python3-numpy)
+  vgg_vector.py OUT            (packages: python3-torch python3-numpy)
+  vgg_vector.py --weights OUT  the network itself under torchvision's names, for tests/bench
 
 Weights and pictures are random by a rule that tests/parity/test_vgg.c has as well, so that neither must be stored:
 number i of tensor t is a hash of i + t · 0x9e3779b9, made a float from -0.5 to 0.5.
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from style_reference import gram, rel, save
+from style_reference import gram, load, rel, save
 
 H, W = 40, 52
 BLOCKS = [(2, 64), (2, 128), (4, 256), (4, 512), (4, 512)]
@@ -40,8 +41,33 @@ def layers():
     return out
 
 
-def features(net, x, pool):
-    x = (x - torch.tensor(MEAN).double().view(1, 3, 1, 1)) / torch.tensor(DEVIATION).double().view(1, 3, 1, 1)
+def places():
+    """Where torchvision's "features" has each convolution: ReLUs and pools count."""
+    at = 0
+    for count, _ in BLOCKS:
+        for _ in range(count):
+            yield at
+            at += 2
+        at += 1
+
+
+def read_weights(path, last):
+    """A file of write_weights, down to the layer last."""
+    tensors = load(path)
+    names = [name for name, _, _ in layers()]
+    return [(name, tensors["features.%d.weight" % i], tensors["features.%d.bias" % i])
+            for name, i in zip(names, places())][:names.index(last) + 1]
+
+
+def write_weights(path):
+    out = {}
+    for i, (_, weight, bias) in zip(places(), layers()):
+        out["features.%d.weight" % i], out["features.%d.bias" % i] = weight, bias
+    save(path, out, {"what": "random weights of VGG-19's shape"})
+
+
+def features(net, x, pool="max"):
+    x = (x - torch.tensor(MEAN).to(x.dtype).view(1, 3, 1, 1)) / torch.tensor(DEVIATION).to(x.dtype).view(1, 3, 1, 1)
     out = {}
     for name, w, b in net:
         if name.endswith("_1") and name != "relu1_1":
@@ -74,4 +100,8 @@ def main(path):
                      "|G-A|^2/|A|^2, gradient = dJ/dimage; max and average pooling" % (H, W, torch.__version__)})
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    if sys.argv[1] == "--weights":
+        write_weights(sys.argv[2])
+    else:
+        main(sys.argv[1])
