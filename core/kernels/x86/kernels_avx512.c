@@ -10,6 +10,7 @@
 #define VEC __m512
 #define LANES 16
 #define MASK __mmask16
+#define WIDEST 4
 #define GEMM_ROWS_1 14
 #define GEMM_ROWS_2 12
 #define GEMM_ROWS_3 8
@@ -22,6 +23,7 @@ static inline VEC load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void store(float *p, VEC x) { _mm512_storeu_ps(p, x); }
 static inline VEC load_mask(const float *p, MASK m) { return _mm512_maskz_loadu_ps(m, p); }
 static inline void store_mask(float *p, VEC x, MASK m) { _mm512_mask_storeu_ps(p, m, x); }
+static inline void copy_part(float *to, const float *from, int n) { store_mask(to, load_mask(from, mask_of(n)), mask_of(n)); }
 static inline VEC set1(float x) { return _mm512_set1_ps(x); }
 static inline VEC zero(void) { return _mm512_setzero_ps(); }
 static inline VEC vadd(VEC a, VEC b) { return _mm512_add_ps(a, b); }

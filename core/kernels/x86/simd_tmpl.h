@@ -3,15 +3,24 @@
  *   VEC, LANES              the type and its number of floats
  *   MASK, mask_of(n)        the first n lanes, 1 <= n < LANES
  *   load, store, load_mask, store_mask, set1, zero
+ *   copy_part(to, from, n)  copies 1 <= n < LANES floats
  *   vadd, vmul, vfma(a, b, c) = a·b + c, vmax, prelu(x, slope), where_positive(at, x) = at > 0 ? x : 0
- *   GEMM_ROWS_1 … _4        rows of the product's register tile, when it is 1 … 4 vectors wide
+ *   WIDEST                  vectors of a group at most: 3 or 4
+ *   GEMM_ROWS_1 … _4        rows of the product's register tile, when it is 1 … WIDEST vectors wide
  *   GEMM_PACK_M             rows from which copying columns of b together pays
  *   DW_GROUP                vectors of channels that the depthwise kernel takes at a time
  *
- * Every function works on a group of v <= 4 vectors of channels (or columns), of which the last may be partial: tail lanes
+ * Every function works on a group of v <= WIDEST vectors of channels (or columns), of which the last may be partial: tail lanes
  * (0: all). v, tail > 0 and the other flags are constants at each call, so that the compiler unrolls.
  */
 #define INLINE static inline __attribute__((always_inline))
+
+/* For loops over sums that must stay in registers, where the compiler's own measure would leave the loop a loop. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 INLINE VEC get(const float *p, int masked, MASK m)
 {
@@ -26,11 +35,14 @@ INLINE void put(float *p, VEC x, int masked, MASK m)
         store(p, x);
 }
 
-/* Vectors of the next group out of n columns: 4 at a time, but no group of 1 beside a 4 where 3 + 2 will do. */
+/* Vectors of the next group out of n columns: as many as may be, but two even groups in place of a full one and a rest of 1 (or,
+ * beside 4, of 2). */
 static int group_of(int n)
 {
     int v = (n + LANES - 1) / LANES;
-    return v == 5 || v == 6 ? 3 : v > 4 ? 4 : v;
+    if (v == WIDEST + 1 || (WIDEST == 4 && v == 6))
+        return (v + 1) / 2;
+    return v > WIDEST ? WIDEST : v;
 }
 
 /* ---- matrix product
@@ -53,6 +65,7 @@ INLINE void gemm_tile(int rows, int v, int masked, MASK m, int trans, const Prod
     const float *a = g->a + i_row * (trans ? 1 : g->lda), *b = g->b;
     float *c = g->c + i_row * g->ldc;
     VEC acc[14][4];
+    UNROLL
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < v; j++)
             acc[i][j] = g->more ? get(c + i * g->ldc + j * LANES, masked && j == v - 1, m) : zero();
@@ -60,13 +73,14 @@ INLINE void gemm_tile(int rows, int v, int masked, MASK m, int trans, const Prod
     for (int kk = 0; kk < g->k; kk++, b += ldb) {
         VEC bv[4];
         for (int j = 0; j < v; j++)
-            bv[j] = get(b + j * LANES, masked && j == v - 1, m);
+            bv[j] = load(b + j * LANES);
         for (int i = 0; i < rows; i++) {
             VEC ai = set1(trans ? a[kk * lda + i] : a[i * lda + kk]);
             for (int j = 0; j < v; j++)
                 acc[i][j] = vfma(ai, bv[j], acc[i][j]);
         }
     }
+    UNROLL
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < v; j++)
             put(c + i * g->ldc + j * LANES, acc[i][j], masked && j == v - 1, m);
@@ -98,8 +112,8 @@ INLINE void gemm_group(int v, int masked, MASK mask, int trans, const Product *g
         case 5: f(2, 1, mask_, __VA_ARGS__); break;                   \
         case 6: f(3, 0, mask_, __VA_ARGS__); break;                   \
         case 7: f(3, 1, mask_, __VA_ARGS__); break;                   \
-        case 8: f(4, 0, mask_, __VA_ARGS__); break;                   \
-        default: f(4, 1, mask_, __VA_ARGS__); break;                  \
+        case 8: f(WIDEST, 0, mask_, __VA_ARGS__); break;              \
+        default: f(WIDEST, 1, mask_, __VA_ARGS__); break;             \
         }                                                             \
     } while (0)
 
@@ -123,7 +137,7 @@ static void gemm_block(const Product *block, int trans, int n, float *panel)
         Product g = *block;
         g.b += j;
         g.c += j;
-        if (pack && g.ldb != v * LANES) {
+        if (tail || (pack && g.ldb != v * LANES)) { /* a partial vector is copied whole, so that the product needs no mask */
             WITH_GROUP(v, tail, pack_group, panel, g.b, g.ldb, g.k);
             g.b = panel;
             g.ldb = v * LANES;
@@ -166,10 +180,8 @@ INLINE float *copy(float *to, const float *from, ptrdiff_t n)
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES)
         store(to + i, load(from + i));
-    if (i < n) {
-        MASK m = mask_of((int)(n - i));
-        store_mask(to + i, load_mask(from + i, m), m);
-    }
+    if (i < n)
+        copy_part(to + i, from + i, (int)(n - i));
     return to + n;
 }
 
