@@ -1,7 +1,8 @@
 /* sample.c — bilinear and area sampling of 8-bit pictures into f32 tensors. See sample.h for the conventions.
  *
- * The resizer sums rows first (long runs over contiguous bytes, which compilers vectorise) and then columns from that one
- * row of sums. The warp goes pixel by pixel; it serves faces, which are small.
+ * The resizer sums rows first, in long runs over contiguous bytes, and then columns from that one row of sums. The warp
+ * takes a row of pixels at a time: the run of samples that lie inside the picture goes to a kernel, those at its border, and those of
+ * gray pictures, one by one.
  */
 #include "image/sample.h"
 
@@ -10,12 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "mien/error.h"
-
-typedef struct MieniTap {
-    int first, n;  /* source pixels; n = 0: outside */
-    size_t weight; /* index of the first weight */
-} MieniTap;
 
 /* ---- how a network wants its numbers */
 
@@ -111,31 +108,74 @@ static void add_sample(const MienImage *img, float x, float y, float border, flo
     add_pixel(img, ix + 1, iy + 1, border, weight * fx * fy, v);
 }
 
+enum { WARP_RUN_PX = 64 }; /* pixels that are summed up at a time */
+
+/* Narrows [*p0, *p1) to those p for which lo <= at + p·step <= hi. */
+static void clip_run(float at, float step, float lo, float hi, int *p0, int *p1)
+{
+    double a = ((double)lo - at) / step, b = ((double)hi - at) / step;
+    if (step == 0) {
+        if (!(at >= lo && at <= hi))
+            *p1 = *p0;
+        return;
+    }
+    double first = fmax(ceil(fmin(a, b)), *p0), end = fmin(floor(fmax(a, b)) + 1, *p1);
+    if (!(first < end)) {
+        *p1 = *p0;
+        return;
+    }
+    *p0 = (int)first;
+    *p1 = (int)end;
+}
+
+/* One sample of each of n pixels, at + p·step in continuous coordinates, added to sum[p]. */
+static void add_run(const MienImage *img, const float at[2], const float step[2], float border, float weight, int n, float (*sum)[4])
+{
+    const float safe = 0.02f; /* more than rounding can move a sample */
+    int p0 = 0, p1 = img->pixel == MIEN_PIXEL_RGB8 ? n : 0;
+    float centre[2] = { at[0] - 0.5f, at[1] - 0.5f };
+    clip_run(centre[0], step[0], safe, (float)(img->w_px - 2) - safe, &p0, &p1);
+    clip_run(centre[1], step[1], safe, (float)(img->h_px - 1) - safe, &p0, &p1);
+    for (int p = 0; p < n; p++) {
+        if (p == p0 && p0 < p1) {
+            float from[2] = { centre[0] + (float)p * step[0], centre[1] + (float)p * step[1] };
+            mieni_kernels(MIEN_CPU_AUTO)->sample_rgb8_f32(sum[p], img->data, img->stride_bytes, from, step, weight, p1 - p0);
+            p = p1 - 1;
+        } else {
+            add_sample(img, at[0] + (float)p * step[0], at[1] + (float)p * step[1], border, weight, sum[p]);
+        }
+    }
+}
+
 void mieni_image_warp(const MienImage *img, const float m[6], float border, int max_samples, const MieniInput *input,
                       float *dst, int w_px, int h_px)
 {
     float shrink = fmaxf(hypotf(m[0], m[3]), hypotf(m[1], m[4]));
     int n = shrink < 2 ? 1 : shrink > (float)max_samples ? max_samples : (int)shrink;
     n = n < 1 || !isfinite(shrink) ? 1 : n;
-    float share = 1.0f / (float)(n * n);
+    const float share = 1.0f / (float)(n * n), step[2] = { m[0], m[3] };
+    float sum[WARP_RUN_PX][4];
     for (int y = 0; y < h_px; y++)
-        for (int x = 0; x < w_px; x++, dst += input->n_channels) {
-            float v[3] = { 0, 0, 0 };
+        for (int x = 0; x < w_px; x += WARP_RUN_PX) {
+            int run = w_px - x < WARP_RUN_PX ? w_px - x : WARP_RUN_PX;
+            memset(sum, 0, sizeof(sum));
             for (int j = 0; j < n; j++)
                 for (int i = 0; i < n; i++) {
                     float px = (float)x + ((float)i + 0.5f) / (float)n, py = (float)y + ((float)j + 0.5f) / (float)n;
-                    add_sample(img, m[0] * px + m[1] * py + m[2], m[3] * px + m[4] * py + m[5], border, share, v);
+                    float at[2] = { m[0] * px + m[1] * py + m[2], m[3] * px + m[4] * py + m[5] };
+                    add_run(img, at, step, border, share, run, sum);
                 }
-            put(dst, v, input);
+            for (int p = 0; p < run; p++, dst += input->n_channels)
+                put(dst, sum[p], input);
         }
 }
 
 /* ---- resizer */
 
 /* The source pixels and weights of destination pixel i along one axis of n_src pixels. weight has room for step + 2. */
-static MieniTap make_tap(int i, double start, double step, int n_src, float *weight)
+static MieniSpan make_tap(int i, double start, double step, int n_src, float *weight)
 {
-    MieniTap tap = { 0, 0, 0 };
+    MieniSpan tap = { 0, 0, 0 };
     double centre = start + (i + 0.5) * step;
     if (!(centre >= 0 && centre < n_src))
         return tap;
@@ -180,60 +220,48 @@ typedef struct ResizeJob {
     const MienImage *img;
     const MieniInput *input;
     float pad, *dst;
-    int w, h, col0, col1; /* source columns that any destination pixel reads */
+    int w, h, col0, col1; /* source columns that any destination pixel reads; spans along x count from col0 */
+    size_t row_elems;     /* of a job's part of r->row: a row of sums, one more float, and a row of the canvas */
 } ResizeJob;
 
-static void sum_rows(const ResizeJob *job, const MieniTap *tap, float *restrict row)
+/* Row y of the canvas, from the row of sums. */
+static void sum_columns(const ResizeJob *job, const float *row, float *sums, float *dst, const float pad[3])
 {
-    int n_ch = job->img->pixel == MIEN_PIXEL_RGB8 ? 3 : 1;
-    size_t from = (size_t)job->col0 * (size_t)n_ch, n = (size_t)(job->col1 - job->col0) * (size_t)n_ch;
-    const float *weight = job->r->weight + tap->weight;
-    for (int k = 0; k < tap->n; k++) {
-        const uint8_t *restrict src = job->img->data + (ptrdiff_t)(tap->first + k) * job->img->stride_bytes + from;
-        float wk = weight[k];
-        if (k == 0)
-            for (size_t i = 0; i < n; i++)
-                row[i] = wk * src[i];
+    const MieniSpan *span = job->r->tap;
+    const float *weight = job->r->weight;
+    int n_ch = job->input->n_channels, gray = job->img->pixel == MIEN_PIXEL_GRAY8;
+    if (!gray)
+        mieni_kernels(MIEN_CPU_AUTO)->sum_columns_rgb_f32(sums, row, span, weight, job->w);
+    for (int x = 0; x < job->w; x++, dst += n_ch) {
+        float v = 0;
+        for (int k = 0; gray && k < span[x].n; k++)
+            v += weight[span[x].weight + (size_t)k] * row[span[x].first + k];
+        if (!span[x].n)
+            memcpy(dst, pad, sizeof(float) * (size_t)n_ch);
         else
-            for (size_t i = 0; i < n; i++)
-                row[i] += wk * src[i];
+            put(dst, gray ? (float[3]){ v, v, v } : sums + 3 * (ptrdiff_t)x, job->input);
     }
 }
 
 static void resize_rows(void *arg, int i_job, int n_jobs)
 {
     const ResizeJob *job = arg;
-    const MieniTap *tap_x = job->r->tap, *tap_y = tap_x + job->w;
-    int gray = job->img->pixel == MIEN_PIXEL_GRAY8, n_ch = job->input->n_channels;
-    float *row = job->r->row + (size_t)i_job * (size_t)(job->col1 - job->col0) * 3;
+    const MieniSpan *tap_y = job->r->tap + job->w;
+    int n_ch = job->input->n_channels, n_src = job->img->pixel == MIEN_PIXEL_RGB8 ? 3 : 1;
+    float *row = job->r->row + (size_t)i_job * job->row_elems;
     float pad3[3] = { job->pad, job->pad, job->pad }, pad[3] = { 0 };
     put(pad, pad3, job->input);
     for (int y = (int)((int64_t)job->h * i_job / n_jobs); y < (int)((int64_t)job->h * (i_job + 1) / n_jobs); y++) {
         float *dst = job->dst + (size_t)y * (size_t)job->w * (size_t)n_ch;
-        int inside = tap_y[y].n > 0;
-        if (inside)
-            sum_rows(job, &tap_y[y], row);
-        for (int x = 0; x < job->w; x++, dst += n_ch) {
-            const MieniTap *t = &tap_x[x];
-            if (!inside || !t->n) {
-                memcpy(dst, pad, sizeof(float) * (size_t)n_ch);
-                continue;
-            }
-            const float *weight = job->r->weight + t->weight;
-            float v[3] = { 0, 0, 0 };
-            if (gray) {
-                const float *src = row + (t->first - job->col0);
-                for (int k = 0; k < t->n; k++)
-                    v[0] += weight[k] * src[k];
-                v[1] = v[2] = v[0];
-            } else {
-                const float *src = row + (size_t)(t->first - job->col0) * 3;
-                for (int k = 0; k < t->n; k++)
-                    for (int c = 0; c < 3; c++)
-                        v[c] += weight[k] * src[3 * k + c];
-            }
-            put(dst, v, job->input);
+        const MieniSpan *t = &tap_y[y];
+        if (t->n) {
+            const uint8_t *src = job->img->data + t->first * job->img->stride_bytes + (ptrdiff_t)job->col0 * n_src;
+            mieni_kernels(MIEN_CPU_AUTO)->sum_rows_u8_f32(row, src, job->img->stride_bytes, job->r->weight + t->weight, t->n,
+                                                          (ptrdiff_t)(job->col1 - job->col0) * n_src);
+            sum_columns(job, row, row + job->row_elems - 3 * (size_t)job->w, dst, pad);
         }
+        for (int x = 0; !t->n && x < job->w; x++)
+            memcpy(dst + (size_t)x * (size_t)n_ch, pad, sizeof(float) * (size_t)n_ch);
     }
 }
 
@@ -249,7 +277,7 @@ int mieni_resize(MieniResizer *r, MienExec exec, const MienImage *img, MieniView
     size_t used = 0;
     int col0 = INT_MAX, col1 = 0;
     for (int i = 0; i < w_px; i++) {
-        MieniTap *t = &r->tap[i];
+        MieniSpan *t = &r->tap[i];
         *t = make_tap(i, view.x0_px, view.step_x, img->w_px, r->weight + used);
         t->weight = used;
         used += (size_t)t->n;
@@ -259,16 +287,19 @@ int mieni_resize(MieniResizer *r, MienExec exec, const MienImage *img, MieniView
             col1 = t->first + t->n;
     }
     for (int i = 0; i < h_px; i++) {
-        MieniTap *t = &r->tap[w_px + i];
+        MieniSpan *t = &r->tap[w_px + i];
         *t = make_tap(i, view.y0_px, view.step_y, img->h_px, r->weight + used);
         t->weight = used;
         used += (size_t)t->n;
     }
     if (col0 > col1)
         col0 = col1 = 0;
-    if (grow((void **)&r->row, &r->cap_row, (size_t)n_jobs * (size_t)(col1 - col0) * 3, sizeof(float)) < 0)
+    for (int i = 0; i < w_px; i++)
+        r->tap[i].first -= r->tap[i].n ? col0 : 0;
+    size_t row_elems = ((size_t)(col1 - col0) + (size_t)w_px) * 3 + 1;
+    if (grow((void **)&r->row, &r->cap_row, (size_t)n_jobs * row_elems, sizeof(float)) < 0)
         return MIEN_ERR(ENOMEM);
-    ResizeJob job = { r, img, input, pad, dst, w_px, h_px, col0, col1 };
+    ResizeJob job = { r, img, input, pad, dst, w_px, h_px, col0, col1, row_elems };
     mien_exec_run(exec, resize_rows, &job, n_jobs);
     return 0;
 }

@@ -39,7 +39,7 @@ typedef struct MieniView {
 
 /* Keeps its buffers between calls; {0} to begin with. */
 typedef struct MieniResizer {
-    struct MieniTap *tap;
+    struct MieniSpan *tap;
     float *weight, *row;
     size_t cap_taps, cap_weights, cap_row;
 } MieniResizer;

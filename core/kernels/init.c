@@ -34,6 +34,9 @@ static const MienKernels c_kernels = {
     .im2col_f32 = mieni_im2col_f32_c,
     .maxpool_f32 = mieni_maxpool_f32_c,
     .avgpool_f32 = mieni_avgpool_f32_c,
+    .sum_rows_u8_f32 = mieni_sum_rows_u8_f32_c,
+    .sum_columns_rgb_f32 = mieni_sum_columns_rgb_f32_c,
+    .sample_rgb8_f32 = mieni_sample_rgb8_f32_c,
 };
 
 static void choose(void)
@@ -47,6 +50,7 @@ static void choose(void)
     MienCpu machine = mieni_x86_level();
     if (machine >= MIEN_CPU_AVX2) {
         mieni_x86_init_avx2(&k);
+        mieni_x86_init_resample_avx2(&k);
         k.level = best_level = MIEN_CPU_AVX2;
         table[MIEN_CPU_AVX2] = k;
     }

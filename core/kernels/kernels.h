@@ -38,6 +38,12 @@ typedef struct MieniTap {
     ptrdiff_t x, w;
 } MieniTap;
 
+/* What a resized pixel is made of along one axis: n source pixels from first on, their weights from weight on. n 0: nothing. */
+typedef struct MieniSpan {
+    int first, n;
+    size_t weight;
+} MieniSpan;
+
 /* A picture of a batch, and the channels [c0, c0 + n_c) of it that are meant. */
 typedef struct MieniPlane {
     const float *x;
@@ -85,6 +91,21 @@ typedef struct MienKernels {
     /* Pooling of output pixels [px0, px0 + n_px); the average is over the elements inside the picture. Every window has one. */
     void (*maxpool_f32)(float *y, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px);
     void (*avgpool_f32)(float *y, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px);
+
+    /* ---- pictures of 8-bit samples (image/sample.c); x and its rows lie stride_bytes apart, which may be negative */
+
+    /* y[i] = sum over rows r of w[r] · x[r, i], i < n; n_rows >= 1. */
+    void (*sum_rows_u8_f32)(float *y, const uint8_t *x, ptrdiff_t stride_bytes, const float *w, int n_rows, ptrdiff_t n);
+
+    /* y[p, ch] = sum over k < span[p].n of w[span[p].weight + k] · x[span[p].first + k, ch] for 3 channels. One float behind the
+     * last pixel of x that is used may be read. */
+    void (*sum_columns_rgb_f32)(float *y, const float *x, const MieniSpan *span, const float *w, int n_px);
+
+    /* y[p, ch] += weight · the bilinear sample of channel ch < 3 at column at[0] + p·step[0] and row at[1] + p·step[1], both
+     * counted from the centre of x's first pixel; y has 4 floats a pixel, the last is left or changed. Every sample lies so that its
+     * four pixels and the one to their right are inside the picture. */
+    void (*sample_rgb8_f32)(float *y, const uint8_t *x, ptrdiff_t stride_bytes, const float at[2], const float step[2],
+                            float weight, int n_px);
 } MienKernels;
 
 /* The table of a level, lowered to what this machine can run; MIEN_CPU_AUTO: mien_cpu_level(). Threads: any. */
@@ -92,7 +113,8 @@ const MienKernels *mieni_kernels(MienCpu cpu);
 /* What stands in MIEN_CPU, if it is no level's name; else NULL. */
 const char *mieni_cpu_unknown_word(void);
 
-/* The C versions, by file; later levels fall back on them. gemm.c, act.c, dwconv.c, im2col.c, pool.c. */
+/* The C versions, by file; later levels fall back on them. gemm.c, act.c, dwconv.c, im2col.c, pool.c,
+ * resample.c. */
 void mieni_gemm_f32_c(int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
                       ptrdiff_t ldc);
 void mieni_gemm_add_f32_c(int trans, int m, int n, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
@@ -107,6 +129,11 @@ void mieni_dwconv_f32_c(float *y, const float *x, ptrdiff_t x_step, int n_px, in
 void mieni_im2col_f32_c(float *a, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px);
 void mieni_maxpool_f32_c(float *y, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px);
 void mieni_avgpool_f32_c(float *y, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px);
+
+void mieni_sum_rows_u8_f32_c(float *y, const uint8_t *x, ptrdiff_t stride_bytes, const float *w, int n_rows, ptrdiff_t n);
+void mieni_sum_columns_rgb_f32_c(float *y, const float *x, const MieniSpan *span, const float *w, int n_px);
+void mieni_sample_rgb8_f32_c(float *y, const uint8_t *x, ptrdiff_t stride_bytes, const float at[2], const float step[2],
+                             float weight, int n_px);
 
 /* Without a second version so far: norm.c. Per pixel over its c channels; y == x is allowed. */
 void mieni_softmax_f32_c(float *y, const float *x, ptrdiff_t n_px, int c);

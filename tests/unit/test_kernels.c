@@ -362,6 +362,101 @@ static void im2col_and_pools(void **state)
     }
 }
 
+/* n bytes whose end is that of a Guarded's floats. */
+static uint8_t *bytes_in(Guarded *g, size_t n)
+{
+    *g = guarded((n + 3) / 4);
+    uint8_t *p = (uint8_t *)g->p + (n + 3) / 4 * 4 - n;
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint8_t)(rng() >> 4);
+    return p;
+}
+
+static void row_sums(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        int n = rng_int(1, 90), rows = rng_int(1, 7), stride = n + rng_int(0, 5);
+        Guarded xg, w = input((size_t)rows, FILL_RANDOM);
+        const uint8_t *x = bytes_in(&xg, (size_t)((rows - 1) * stride + n));
+        EACH_LEVEL(cpu) {
+            Guarded y = output((size_t)n);
+            mieni_kernels(cpu)->sum_rows_u8_f32(y.p, x, stride, w.p, rows, n);
+            for (int k = 0; k < n; k++) {
+                double sum = 0;
+                for (int r = 0; r < rows; r++)
+                    sum += (double)w.p[r] * x[r * stride + k];
+                float want = (float)sum;
+                compare("sum_rows", cpu, &y.p[k], &want, 1, 255.0 * rows);
+            }
+            check_canaries(&y);
+            drop(&y);
+        }
+        drop(&xg), drop(&w);
+    }
+}
+
+static void column_sums(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        int n_px = rng_int(1, 20), n_src = rng_int(1, 40);
+        MieniSpan span[20];
+        Guarded x = input(3 * (size_t)n_src + 1, FILL_RANDOM), w = input(20 * 6, FILL_RANDOM); /* one float behind may be read */
+        for (int p = 0; p < n_px; p++) {
+            int n = rng_int(0, n_src < 6 ? n_src : 6);
+            span[p] = (MieniSpan){ rng_int(0, n_src - n), n, (size_t)rng_int(0, 20 * 6 - n) };
+        }
+        EACH_LEVEL(cpu) {
+            Guarded y = output(3 * (size_t)n_px);
+            mieni_kernels(cpu)->sum_columns_rgb_f32(y.p, x.p, span, w.p, n_px);
+            for (int k = 0; k < 3 * n_px; k++) {
+                double sum = 0;
+                for (int t = 0; t < span[k / 3].n; t++)
+                    sum += (double)w.p[span[k / 3].weight + (size_t)t] * x.p[3 * (span[k / 3].first + t) + k % 3];
+                float want = (float)sum;
+                compare("sum_columns", cpu, &y.p[k], &want, 1, 6);
+            }
+            check_canaries(&y);
+            drop(&y);
+        }
+        drop(&x), drop(&w);
+    }
+}
+
+/* Bilinear from the definition, in double. Samples reach to the last place that the contract allows. */
+static void samples(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        int w = rng_int(4, 30), h = rng_int(2, 20), n_px = rng_int(1, 12), stride = 3 * w + rng_int(0, 4), down = rng_int(0, 1);
+        Guarded xg;
+        const uint8_t *x = bytes_in(&xg, (size_t)((h - 1) * stride + 3 * w)), *first = down ? x : x + (h - 1) * stride;
+        double x0 = (rng() & 0xffff) / 65536.0 * (w - 2.01), x1 = (rng() & 0xffff) / 65536.0 * (w - 2.01);
+        double y0 = (rng() & 0xffff) / 65536.0 * (h - 1.01), y1 = (rng() & 0xffff) / 65536.0 * (h - 1.01);
+        float at[2] = { (float)x0, (float)y0 }, step[2] = { (float)((x1 - x0) / n_px), (float)((y1 - y0) / n_px) };
+        EACH_LEVEL(cpu) {
+            float y[12 * 4 + 4] = { 0 };
+            for (int p = 0; p < 4 * n_px; p++)
+                y[p] = 1;
+            mieni_kernels(cpu)->sample_rgb8_f32(y, first, down ? stride : -stride, at, step, 0.5f, n_px);
+            for (int p = 0; p < n_px; p++)
+                for (int c = 0; c < 3; c++) {
+                    double sx = (double)at[0] + p * (double)step[0], sy = (double)at[1] + p * (double)step[1], sum = 0;
+                    int ix = (int)sx, iy = (int)sy;
+                    for (int k = 0; k < 4; k++) {
+                        double share = (k & 1 ? sx - ix : 1 - (sx - ix)) * (k & 2 ? sy - iy : 1 - (sy - iy));
+                        sum += share * first[(down ? 1 : -1) * (iy + (k >> 1)) * stride + 3 * (ix + (k & 1)) + c];
+                    }
+                    float want = (float)(1 + 0.5 * sum);
+                    compare("sample_rgb8", cpu, &y[4 * p + c], &want, 1, 255 * 30); /* places are rounded to floats */
+                }
+            assert_true(y[4 * n_px] == 0);
+        }
+        drop(&xg);
+    }
+}
+
 int main(int argc, char **argv)
 {
     rng_state = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 20261123;
@@ -369,6 +464,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gemm), cmocka_unit_test(gemm_add), cmocka_unit_test(affine), cmocka_unit_test(act_grad),
         cmocka_unit_test(add_and_mul), cmocka_unit_test(dwconv), cmocka_unit_test(im2col_and_pools),
+        cmocka_unit_test(row_sums), cmocka_unit_test(column_sums), cmocka_unit_test(samples),
     };
     int ret = cmocka_run_group_tests(tests, NULL, NULL);
     printf("worst error %.2g, 1e-06 is allowed\n", worst);

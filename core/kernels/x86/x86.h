@@ -9,6 +9,7 @@ MienCpu mieni_x86_level(void);
 
 /* Override what the level does better than the one below; call only where the machine has it. */
 void mieni_x86_init_avx2(MienKernels *k);
+void mieni_x86_init_resample_avx2(MienKernels *k);
 void mieni_x86_init_avx512(MienKernels *k);
 
 #endif
