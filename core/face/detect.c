@@ -465,7 +465,7 @@ static int write_faces(MieniDetection *found, int n, const MienDetectParams *par
         if (fmaxf(b.x1_px - b.x0_px, b.y1_px - b.y0_px) >= (float)params->min_face_px)
             found[n_kept++] = found[i];
     }
-    n = mieni_nms(found, n_kept, 1, n_kept); /* overlap 1 keeps all: this only sorts */
+    n = mieni_detections_sort(found, n_kept);
     n = n < max_faces ? n : max_faces;
     for (int i = 0; i < n; i++)
         set_face(&faces[i], &found[i]);

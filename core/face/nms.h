@@ -10,9 +10,13 @@ typedef struct MieniDetection {
     float tilt_deg; /* of the picture in which it was found */
 } MieniDetection;
 
-/* Orders by probability (ties: larger box, then position, so that the result does not depend on the order given), drops empty boxes and
- * those with a NaN or Inf, then keeps every box whose overlap with all kept ones is at most max_iou, max_keep at most. The kept
- * ones stand first; returns their number. */
+/* Drops empty boxes and those with a NaN or Inf and orders the rest by probability (ties: larger box, then position, so that the result
+ * does not depend on the order given); returns how many there are. */
+int mieni_detections_sort(MieniDetection *det, int n);
+
+/* The same, and of these keeps, from the best on, every box that overlaps no kept one by more than max_iou nor lies in a larger kept one
+ * by more than 0.6 of itself (an eye, or a knee of the same pattern, in a face); max_keep at most. The kept ones stand first; returns
+ * their number. */
 int mieni_nms(MieniDetection *det, int n, float max_iou, int max_keep);
 
 /* Share of the smaller box that lies in the other, 0..1; 0 if either is empty or not finite. */

@@ -561,7 +561,7 @@ static int look_for_missed(MienTagger *t, const MienImage *img, int n_faces)
     return 0;
 }
 
-/* Small faces: tiles of a finer scale take turns; all of them when the picture is new. Adds to t->face. */
+/* Small faces: tiles of a finer scale take turns, all of them at the start. Adds to t->face. */
 static int look_finer(MienTagger *t, const MienImage *img, const MienDetectParams *dp, int all, int n_faces)
 {
     int n_tiles = mieni_face_fine_tiles(img, dp), n = n_faces;
@@ -573,7 +573,8 @@ static int look_finer(MienTagger *t, const MienImage *img, const MienDetectParam
         for (int j = n, end = n + got; j < end; j++) {
             int have = 0;
             for (int i = 0; i < n && !have; i++)
-                have = mien_box_iou(t->face[i].box_px, t->face[j].box_px) > dp->max_iou;
+                have = mien_box_iou(t->face[i].box_px, t->face[j].box_px) > dp->max_iou ||
+                       mieni_box_containment(t->face[j].box_px, t->face[i].box_px) > 0.6f;
             if (!have)
                 t->face[n++] = t->face[j];
         }
@@ -644,7 +645,7 @@ static int gather_evidence(MienTagger *t, const MienImage *img)
 
 /* ---- a frame */
 
-static int find_faces(MienTagger *t, const MienImage *img, int is_new)
+static int find_faces(MienTagger *t, const MienImage *img, int first)
 {
     static const float turn_deg[3] = { 0, 30, -30 };
     MienDetectParams dp = MIEN_DETECT_DEFAULTS;
@@ -656,7 +657,7 @@ static int find_faces(MienTagger *t, const MienImage *img, int is_new)
     int n = mien_face_detect(t->params.engine, img, &dp, t->face, t->params.max_faces);
     t->stats.detections++;
     if (n >= 0 && t->params.size_px == 0)
-        n = look_finer(t, img, &dp, is_new, n);
+        n = look_finer(t, img, &dp, first, n);
     if (n == 0) { /* nothing: look in turn for faces larger than the frame and for turned ones */
         n = mieni_face_detect_rescue(t->params.engine, img, &dp, turn_deg[t->n_empty % 3], t->face, t->params.max_faces);
         t->n_empty++;
@@ -666,7 +667,7 @@ static int find_faces(MienTagger *t, const MienImage *img, int is_new)
 
 static int detect(MienTagger *t, const MienImage *img, int cut, int first)
 {
-    int n = find_faces(t, img, cut || first), ret = 0;
+    int n = find_faces(t, img, first), ret = 0;
     if (n < 0)
         return n;
     memset(t->taken, 0, (size_t)t->params.max_faces);

@@ -243,6 +243,11 @@ static void suppression(void **state)
     near(d[2].prob, .7, 1e-6);
     assert_int_equal(mieni_nms(d, 3, 0.35f, 2), 2);
     assert_int_equal(mieni_nms(d, 0, 0.35f, 2), 0);
+    MieniDetection nested[] = { { { 0, 0, 100, 120 }, .8f, 0 }, { { 60, 10, 90, 40 }, .75f, 0 }, { { 90, 80, 120, 110 }, .7f, 0 },
+                                { { -50, -50, 150, 150 }, .6f, 0 } };
+    assert_int_equal(mieni_nms(nested, 4, 0.35f, 100), 3); /* the second lies in the first; a third of the next, and all round, may */
+    near(nested[1].prob, .7, 1e-6);
+    near(nested[2].prob, .6, 1e-6);
     MieniDetection old[4] = { { { 0, 0, 100, 100 }, .8f, 0 } };
     const MieniDetection add[] = { { { 5, 5, 104, 104 }, .99f, 0 }, { { 20, 20, 30, 30 }, .99f, 0 }, { { 200, 0, 220, 20 }, .9f, 0 } };
     assert_int_equal(mieni_detections_add(old, 1, 4, add, 3, .3f), 2); /* what was there stays; only the far one is new */
