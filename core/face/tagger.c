@@ -1,21 +1,21 @@
 /* tagger.c — tracks over frames, and who they are.
  *
- * A frame: notice a scene cut → move the tracks on → every `interval` frames detect, match (overlap, then embedding), look closer
- * where a track was missed and prove what would be new → encode the few tracks that need evidence → decide → tags and events.
- * docs/internals/face.md explains the choices and has the numbers. Nothing is allocated once the sessions for the picture's
- * size exist.
+ * A frame: notice a scene cut → move the tracks on → every `interval` frames detect, match (overlap; embedding where people cross
+ * or were out of sight), look closer where a track was missed and prove what would be new → encode the few tracks that need evidence
+ * → decide (evidence.c) → tags and events. docs/internals/face.md explains the choices and has the numbers. Nothing is
+ * allocated once the sessions for the picture's size exist.
  */
 #include <math.h>
 #include <string.h>
 
 #include "face/assign.h"
+#include "face/evidence.h"
 #include "face/face_int.h"
 #include "face/track.h"
 #include "image/cut.h"
 #include "mien/error.h"
 #include "mien/tagger.h"
 
-#define VIEWS 8                /* best views kept per track */
 #define SHOW_MISSES 2          /* detections that may miss a track while its box is still shown */
 #define LOST_FRAMES 45         /* a lost track is remembered for so long */
 #define VERIFY_FRAMES 20       /* a decided track is looked at again after so many frames */
@@ -24,17 +24,18 @@
 #define ENCODE_PER_FRAME 4
 #define MIN_QUALITY 0.22f      /* views below are not evidence */
 #define CHECK_QUALITY 0.35f    /* views below cannot refute a track */
-#define CLEAR_QUALITY 0.5f
 #define NEAR_LOOKS 4           /* missed tracks a detection looks closer for */
 #define TILES 2                /* of the finer scale, a detection: all have their turn after a second or two */
 #define REFUSED 32             /* boxes remembered that did not stand the second look */
 #define REFUSED_FRAMES 15      /* and for how long they are not asked again */
+#define NEAR_IN_A_ROW 4        /* after so many closer looks without the plain pass seeing it, a face must stand the second look */
+#define NESTED 0.6f            /* share of a box inside a larger one that makes it a part of that face */
+#define CONTEST_COST 0.5f      /* a face is contested where the second track's cost is at most so much above the first's */
 
-typedef struct View {
-    float weight; /* quality */
-    int64_t id;   /* best person of this view alone */
-    float sim_cos;
-} View;
+/* On the scale of likeness(): */
+#define LIKE_SAME 1.1f         /* a lost track's face, wherever it comes back */
+#define LIKE_SAME_HERE 0.75f   /* the same where it went out of sight */
+#define LIKE_OTHER 0.55f       /* below, a good view shows somebody else */
 
 typedef struct Track {
     int64_t number;
@@ -42,17 +43,20 @@ typedef struct Track {
     float prob;
     int64_t first_frame, last_frame, last_tried;
     double first_s, last_s;
-    int n_detections, misses, seen_now;
+    int64_t sure_frame, doubt_frame; /* last sighting before a doubt, and the first one in it */
+    double sure_s, doubt_s;
+    int n_detections, misses, seen_now, n_near;
     int verify_now;   /* look again at so many of the next detections */
-    int n_tried, n_refuted;
-    int n_evidence, n_views;
-    View view[VIEWS];
-    float *embedding; /* VIEWS rows, then the weighted mean of length 1 */
+    int n_tried;
+    int n_refuted;    /* good views in a row that showed somebody else */
+    int unproven;     /* place alone says that it is the same face: no name until a view agrees */
+    int fresh;        /* 1 + the row of t->fresh that shows its face in this detection; 0: none */
+    MieniEvidence evidence;
+    MienStatus status;
     int entered;      /* its enter event is out */
-    MienStatus status, told; /* told: in the last event */
-    int64_t id, told_id;
-    char name[MIEN_NAME_MAX_BYTES + 1];
-    float sim_cos;
+    MienStatus told;  /* in the last event, with the name */
+    int64_t told_id;
+    char told_name[MIEN_NAME_MAX_BYTES + 1];
 } Track;
 
 typedef struct Refused {
@@ -63,12 +67,16 @@ typedef struct Refused {
 struct MienTagger {
     MienTaggerParams params;
     char claim[MIEN_NAME_MAX_BYTES + 1];
-    float min_sim_cos, scale; /* threshold, and how much one unit of similarity counts beside the default encoder's */
-    float stranger_sim_cos;   /* what two strangers have on average */
+    MieniEvidenceScale scale;  /* threshold and margin among it */
+    const char *threshold_from;
+    float stranger_sim_cos;    /* what two strangers have on average */
     int dim;
     Track *track;             /* live and lost ones in the order in which they began */
     int n_tracks, max_tracks;
-    float *embeddings, *fresh; /* all tracks' rows; one embedding */
+    float *embeddings;         /* all tracks' rows */
+    float *fresh;              /* 1 + ENCODE_PER_FRAME embeddings: the one in hand, and those of contested faces */
+    float fresh_quality[1 + ENCODE_PER_FRAME];
+    int *face_fresh;           /* per face of a detection: its row of fresh; 0: not contested; -1: too poor to be compared */
     uint8_t *row_used;         /* which block of embeddings is taken */
     MienFace *face;
     int *column;
@@ -100,7 +108,7 @@ void mien_tagger_destroy(MienTagger **tagger)
     if (!t)
         return;
     void *const block[] = { t->track, t->embeddings, t->fresh, t->row_used, t->face, t->column, t->taken,
-                            t->cost, t->work, t->tag, t->event };
+                            t->cost, t->work, t->tag, t->event, t->face_fresh };
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(block); i++)
         mien_free(block[i]);
     mien_free(t);
@@ -111,11 +119,14 @@ static void take_threshold(MienTagger *t, float min_sim_cos)
 {
     const MienFaceEngine *e = t->params.engine;
     int verify = t->params.mode == MIEN_MODE_VERIFY;
-    t->min_sim_cos = min_sim_cos;
+    t->scale.min_sim_cos = min_sim_cos;
+    t->threshold_from = "option";
     if (min_sim_cos != 0 || !t->dim)
         return;
     /* A video asks many times, and of everybody who walks by: stricter than one question about one picture. */
-    t->min_sim_cos = verify ? mien_face_encoder_verify_sim_cos(e) : mien_face_encoder_identify_sim_cos(e) + 0.06f * t->scale;
+    t->scale.min_sim_cos = verify ? mien_face_encoder_verify_sim_cos(e)
+                                  : mien_face_encoder_identify_sim_cos(e) + 0.06f * t->scale.unit_cos;
+    t->threshold_from = "encoder";
 }
 
 int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
@@ -136,14 +147,16 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     /* In detect mode an encoder, if there is one, still helps to keep numbers. */
     t->dim = mien_face_encoder_dim(p->engine);
     t->stranger_sim_cos = t->dim && p->engine->encoder_template == MIENI_TEMPLATE_DLIB150 ? 0.8f : 0;
-    t->scale = 1 - t->stranger_sim_cos;
+    t->scale = mieni_evidence_scale(t->stranger_sim_cos, t->dim ? mien_face_encoder_identify_sim_cos(p->engine) : 0.4f);
+    t->scale.margin_cos = 0.05f * t->scale.unit_cos;
     take_threshold(t, p->min_sim_cos);
     t->max_tracks = 2 * p->max_faces;
     t->max_events = 3 * t->max_tracks;
     size_t n = (size_t)t->max_tracks, faces = (size_t)p->max_faces, dim = (size_t)(t->dim ? t->dim : 1);
     t->track = mien_calloc(n, sizeof(*t->track));
-    t->embeddings = mien_calloc(n, (VIEWS + 1) * dim * sizeof(float));
-    t->fresh = mien_calloc(dim, sizeof(float));
+    t->embeddings = mien_calloc(n, (MIEN_MAX_VIEWS + 1) * dim * sizeof(float));
+    t->fresh = mien_calloc(1 + ENCODE_PER_FRAME, dim * sizeof(float));
+    t->face_fresh = mien_calloc(faces, sizeof(*t->face_fresh));
     t->row_used = mien_calloc(n, 1);
     t->face = mien_calloc(faces, sizeof(*t->face));
     t->column = mien_calloc(n, sizeof(*t->column));
@@ -153,7 +166,7 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->tag = mien_calloc(n, sizeof(*t->tag));
     t->event = mien_calloc((size_t)t->max_events, sizeof(*t->event));
     int ok = t->track && t->embeddings && t->fresh && t->row_used && t->face && t->column && t->taken && t->cost && t->work &&
-             t->tag && t->event;
+             t->tag && t->event && t->face_fresh;
     int ret = ok ? 0 : MIEN_ERR(ENOMEM);
     if (ok && p->mode == MIEN_MODE_VERIFY)
         ret = mien_tagger_set_claim(t, p->claim);
@@ -167,21 +180,48 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
 
 /* ---- tags and events */
 
-static void fill_tag(const MienTagger *t, const Track *tr, MienTag *tag)
+/* No name while in doubt: what is shown is decided, what is told of the past stays. */
+static int in_doubt(const Track *tr)
+{
+    return tr->n_refuted > 0 || tr->unproven;
+}
+
+static int64_t track_id(const Track *tr)
+{
+    return tr->status == MIEN_STATUS_KNOWN ? tr->evidence.id : -1;
+}
+
+static void fill_tag(const Track *tr, MienTag *tag)
 {
     memset(tag, 0, sizeof(*tag));
     tag->track = tr->number;
     tag->box_px = mieni_motion_box(&tr->motion);
     tag->prob = tr->prob;
     tag->status = tr->status;
-    tag->id = tr->status == MIEN_STATUS_KNOWN ? tr->id : -1;
+    tag->id = track_id(tr);
     if (tr->status == MIEN_STATUS_KNOWN)
-        memcpy(tag->name, tr->name, sizeof(tag->name));
-    tag->sim_cos = tr->sim_cos;
+        memcpy(tag->name, tr->evidence.name, sizeof(tag->name));
+    tag->sim_cos = tr->evidence.sim_cos;
     tag->prob_live = NAN;
     tag->first_frame = tr->first_frame;
-    tag->n_evidence = tr->n_evidence;
-    (void)t;
+    tag->n_evidence = tr->evidence.n_seen;
+}
+
+static void fill_shown_tag(const Track *tr, MienTag *tag)
+{
+    fill_tag(tr, tag);
+    if (!in_doubt(tr) || tr->status == MIEN_STATUS_UNDECIDED)
+        return;
+    tag->status = MIEN_STATUS_UNDECIDED;
+    tag->id = -1;
+    tag->name[0] = 0;
+}
+
+static void explain(const MienTagger *t, const Track *tr, MienExplanation *x)
+{
+    memset(x, 0, sizeof(*x));
+    mieni_evidence_explain(&tr->evidence, &t->scale, x);
+    x->threshold_from = t->threshold_from;
 }
 
 static void clip(MienBox *b, int w_px, int h_px)
@@ -198,7 +238,10 @@ static void say(MienTagger *t, const Track *tr, MienEventKind kind)
         return; /* cannot happen: three a track */
     MienEvent *e = &t->event[t->n_events++];
     e->kind = kind;
-    fill_tag(t, tr, &e->tag);
+    fill_tag(tr, &e->tag);
+    explain(t, tr, &e->explanation);
+    e->was_id = kind == MIEN_EVENT_RETRACT ? tr->told_id : -1;
+    memcpy(e->was_name, kind == MIEN_EVENT_RETRACT ? tr->told_name : "", kind == MIEN_EVENT_RETRACT ? sizeof(e->was_name) : 1);
     e->tag.box_px.x0_px = fmaxf(e->tag.box_px.x0_px, 0);
     e->tag.box_px.y0_px = fmaxf(e->tag.box_px.y0_px, 0);
     e->first_time_s = tr->first_s;
@@ -206,7 +249,7 @@ static void say(MienTagger *t, const Track *tr, MienEventKind kind)
     e->last_frame = tr->last_frame;
 }
 
-/* Tells enter and update where they are due. */
+/* Tells enter, update and retract where they are due. */
 static void tell(MienTagger *t, Track *tr)
 {
     int decided = tr->status != MIEN_STATUS_UNDECIDED;
@@ -214,23 +257,28 @@ static void tell(MienTagger *t, Track *tr)
     if (!tr->entered && due) {
         say(t, tr, MIEN_EVENT_ENTER);
         tr->entered = 1;
-    } else if (tr->entered && (tr->told != tr->status || (decided && tr->told_id != tr->id))) {
-        say(t, tr, MIEN_EVENT_UPDATE);
+    } else if (tr->entered && (tr->told != tr->status || (decided && tr->told_id != track_id(tr)))) {
+        say(t, tr, tr->told == MIEN_STATUS_KNOWN ? MIEN_EVENT_RETRACT : MIEN_EVENT_UPDATE);
     }
     tr->told = tr->status;
-    tr->told_id = tr->id;
+    tr->told_id = track_id(tr);
+    memcpy(tr->told_name, tr->evidence.name, sizeof(tr->told_name));
 }
 
 /* Ends a track. One that was seen in a single detection, weakly and without a decision, leaves no trace in the log. */
 static void end_track(MienTagger *t, Track *tr)
 {
+    if (in_doubt(tr) && tr->sure_frame < tr->last_frame) { /* what was decided held until then; what came after was somebody else */
+        tr->last_frame = tr->sure_frame;
+        tr->last_s = tr->sure_s;
+    }
     if (!tr->entered && (tr->n_detections >= 2 || tr->prob >= 0.9f)) {
         say(t, tr, MIEN_EVENT_ENTER);
         tr->entered = 1;
     }
     if (tr->entered)
         say(t, tr, MIEN_EVENT_LEAVE);
-    t->row_used[(size_t)(tr->embedding - t->embeddings) / ((size_t)(VIEWS + 1) * (size_t)(t->dim ? t->dim : 1))] = 0;
+    t->row_used[(size_t)(tr->evidence.embedding - t->embeddings) / ((size_t)(MIEN_MAX_VIEWS + 1) * (size_t)(t->dim ? t->dim : 1))] = 0;
     tr->number = 0;
 }
 
@@ -261,24 +309,20 @@ static Track *start_track(MienTagger *t, const MienFace *face)
     t->row_used[row] = 1;
     Track *tr = &t->track[t->n_tracks++];
     memset(tr, 0, sizeof(*tr));
-    tr->embedding = t->embeddings + row * (VIEWS + 1) * (size_t)(t->dim ? t->dim : 1);
+    mieni_evidence_start(&tr->evidence, t->dim, t->embeddings + row * (MIEN_MAX_VIEWS + 1) * (size_t)(t->dim ? t->dim : 1));
     tr->number = t->next_number++;
     tr->first_frame = t->frame;
     tr->first_s = t->time_s;
     tr->last_tried = -1000000;
-    tr->id = tr->told_id = -1;
-    tr->sim_cos = NAN;
+    tr->told_id = -1;
+    tr->sure_frame = t->frame;
+    tr->sure_s = t->time_s;
     mieni_motion_start(&tr->motion, face->box_px);
     t->stats.tracks++;
     return tr;
 }
 
 /* ---- who it is */
-
-static float *mean_of(const MienTagger *t, const Track *tr)
-{
-    return tr->embedding + (size_t)VIEWS * (size_t)t->dim;
-}
 
 static int search(MienTagger *t, const float *embedding)
 {
@@ -296,81 +340,27 @@ static int search(MienTagger *t, const float *embedding)
     return ret;
 }
 
-static void update_mean(MienTagger *t, Track *tr)
-{
-    float *mean = mean_of(t, tr);
-    double norm = 0;
-    for (int k = 0; k < t->dim; k++) {
-        float s = 0;
-        for (int i = 0; i < tr->n_views; i++)
-            s += tr->view[i].weight * tr->embedding[(size_t)i * (size_t)t->dim + (size_t)k];
-        mean[k] = s;
-        norm += (double)s * s;
-    }
-    float scale = norm > 0 ? (float)(1 / sqrt(norm)) : 0;
-    for (int k = 0; k < t->dim; k++)
-        mean[k] *= scale;
-}
-
-/* The decision from all kept views. A name needs the mean of all views above the threshold, a margin to the next person, and two
- * views that agree (or one very clear one); it is kept a little below the threshold, so that it does not flicker. */
+/* The decision from all kept views. */
 static int decide(MienTagger *t, Track *tr)
 {
-    if (t->params.mode == MIEN_MODE_DETECT || !tr->n_views || tr->n_refuted)
+    if (t->params.mode == MIEN_MODE_DETECT || !tr->evidence.n_views)
         return 0;
-    int ret = search(t, mean_of(t, tr));
+    int ret = search(t, mieni_evidence_template(&tr->evidence));
     if (ret < 0)
         return ret;
-    const MienMatch *m = &t->match;
-    const float s = t->scale, least = t->min_sim_cos;
-    int was = tr->status == MIEN_STATUS_KNOWN && m->id == tr->id, n_agree = 0, n_clear = 0;
-    for (int i = 0; i < tr->n_views && m->id >= 0; i++) {
-        const View *v = &tr->view[i];
-        n_agree += v->id == m->id && v->sim_cos >= least - 0.05f * s;
-        n_clear += v->id == m->id && v->sim_cos >= least + 0.12f * s && v->weight >= CLEAR_QUALITY;
-    }
-    int ahead = m->second_id < 0 || m->sim_cos - m->second_sim_cos >= 0.05f * s;
-    int above = m->id >= 0 && m->sim_cos >= least - (was ? 0.06f * s : 0);
-    tr->sim_cos = m->id >= 0 ? m->sim_cos : NAN;
-    if (above && ahead && !m->ignored && (n_agree >= 2 || n_clear >= 1 || was)) {
-        tr->status = MIEN_STATUS_KNOWN;
-        tr->id = m->id;
-        memcpy(tr->name, m->name, sizeof(tr->name));
-        return 0;
-    }
-    int settled = tr->n_views >= (m->id < 0 ? 2 : 3);
-    if ((above && m->ignored && n_agree >= 2) || (!above && (settled || tr->status == MIEN_STATUS_UNRECOGNISED)))
-        tr->status = MIEN_STATUS_UNRECOGNISED;
-    else
-        tr->status = MIEN_STATUS_UNDECIDED;
-    tr->id = -1;
+    mieni_evidence_decide(&tr->evidence, &t->scale, &t->match);
+    tr->status = tr->evidence.status;
     return 0;
 }
 
-/* Keeps t->fresh as a view: in a free place, else in that of the weakest. */
-static int add_view(MienTagger *t, Track *tr, float weight)
+/* Keeps t->fresh as a view. */
+static int add_view(MienTagger *t, Track *tr, float quality)
 {
-    int at = tr->n_views;
-    if (at == VIEWS) {
-        at = 0;
-        for (int i = 1; i < VIEWS; i++)
-            if (tr->view[i].weight < tr->view[at].weight)
-                at = i;
-    } else {
-        tr->n_views++;
-    }
-    tr->n_evidence++;
-    memcpy(tr->embedding + (size_t)at * (size_t)t->dim, t->fresh, (size_t)t->dim * sizeof(float));
-    tr->view[at] = (View){ weight, -1, 0 };
-    if (t->params.mode != MIEN_MODE_DETECT) {
-        int ret = search(t, t->fresh);
-        if (ret < 0)
-            return ret;
-        tr->view[at].id = t->match.id;
-        tr->view[at].sim_cos = t->match.sim_cos;
-    }
-    update_mean(t, tr);
-    return 0;
+    t->match.id = t->match.second_id = -1;
+    int ret = t->params.mode != MIEN_MODE_DETECT ? search(t, t->fresh) : 0;
+    if (ret >= 0)
+        mieni_evidence_add(&tr->evidence, &t->scale, t->fresh, quality, t->frame, &t->match);
+    return ret;
 }
 
 /* Landmarks, quality and, if that is enough, the embedding of a face into t->fresh. 1: done, 0: not good enough. */
@@ -388,10 +378,6 @@ static int encode(MienTagger *t, const MienImage *img, MienFace *face)
     return ret < 0 ? ret : 1;
 }
 
-static float sim_to_mean(const MienTagger *t, const Track *tr)
-{
-    return mien_sim_cos(mean_of(t, tr), t->fresh, t->dim);
-}
 
 /* Similarity on a scale where strangers are at 0 and the gallery's starting threshold at 1. */
 static float likeness(const MienTagger *t, float sim_cos)
@@ -400,22 +386,30 @@ static float likeness(const MienTagger *t, float sim_cos)
     return one > 0 ? (sim_cos - t->stranger_sim_cos) / one : sim_cos;
 }
 
+static float likeness_to(const MienTagger *t, const Track *tr, const float *embedding)
+{
+    return likeness(t, mien_sim_cos(mieni_evidence_template(&tr->evidence), embedding, t->dim));
+}
+
 /* t->fresh belongs to what the track shows now: evidence, or a hint that it shows somebody else. *split is set when that is sure. */
-static int take_evidence(MienTagger *t, Track *tr, float weight, int *split)
+static int take_evidence(MienTagger *t, Track *tr, float quality, int *split)
 {
     tr->verify_now -= tr->verify_now > 0;
-    if (tr->n_views >= 2 && likeness(t, sim_to_mean(t, tr)) < 0.55f) {
-        if (weight < CHECK_QUALITY)
+    /* One view is a poor measure of a face's own spread: it refutes only what has lost its place as well. */
+    int n_least = tr->unproven ? 1 : 2;
+    if (tr->evidence.n_views >= n_least && likeness_to(t, tr, t->fresh) < LIKE_OTHER) {
+        if (quality < CHECK_QUALITY)
             return 0;
-        tr->n_refuted++;
+        if (!tr->n_refuted++) {
+            tr->doubt_frame = t->frame;
+            tr->doubt_s = t->time_s;
+        }
         tr->verify_now = VERIFY_VIEWS;
         *split = tr->n_refuted >= 2;
-        tr->status = MIEN_STATUS_UNDECIDED; /* no name while in doubt */
-        tr->id = -1;
         return 0;
     }
-    tr->n_refuted = 0;
-    int ret = add_view(t, tr, weight);
+    tr->n_refuted = tr->unproven = 0;
+    int ret = add_view(t, tr, quality);
     return ret < 0 ? ret : decide(t, tr);
 }
 
@@ -425,15 +419,14 @@ static int search_again(MienTagger *t)
     t->search_all = 0;
     for (int i = 0; i < t->n_tracks; i++) {
         Track *tr = &t->track[i];
-        for (int v = 0; v < tr->n_views; v++) {
-            int ret = search(t, tr->embedding + (size_t)v * (size_t)t->dim);
+        for (int v = 0; v < tr->evidence.n_views; v++) {
+            int ret = search(t, tr->evidence.embedding + (size_t)v * (size_t)t->dim);
             if (ret < 0)
                 return ret;
-            tr->view[v].id = t->match.id;
-            tr->view[v].sim_cos = t->match.sim_cos;
+            tr->evidence.view[v].match = t->match;
         }
-        tr->status = MIEN_STATUS_UNDECIDED; /* without the old decision's bonus */
-        tr->id = -1;
+        mieni_evidence_reset(&tr->evidence);
+        tr->status = MIEN_STATUS_UNDECIDED;
         int ret = decide(t, tr);
         if (ret < 0)
             return ret;
@@ -447,6 +440,10 @@ static int search_again(MienTagger *t)
 static void seen(MienTagger *t, Track *tr, const MienFace *face)
 {
     int since = (int)(t->frame - tr->last_frame);
+    if (!in_doubt(tr) && tr->n_detections) {
+        tr->sure_frame = tr->last_frame;
+        tr->sure_s = tr->last_s;
+    }
     if (tr->n_detections) {
         if (since > 3 * t->params.interval) { /* out of sight for a while: where it went says little about its speed */
             mieni_motion_start(&tr->motion, face->box_px);
@@ -463,12 +460,96 @@ static void seen(MienTagger *t, Track *tr, const MienFace *face)
     tr->seen_now = 1;
 }
 
-static void match_by_overlap(MienTagger *t, int n_faces)
+/* Out of sight for so long that its place says little. Without an encoder there is nothing else to go by. */
+static int is_lost(const MienTagger *t, const Track *tr)
+{
+    return t->dim && tr->misses > SHOW_MISSES;
+}
+
+static float area(MienBox b)
+{
+    return fmaxf(b.x1_px - b.x0_px, 0) * fmaxf(b.y1_px - b.y0_px, 0);
+}
+
+static int is_nested(MienBox inner, MienBox outer)
+{
+    return area(outer) > area(inner) && mieni_box_containment(outer, inner) > NESTED;
+}
+
+/* A part of a face that the detector took for another, smaller one neither keeps a track nor starts one. */
+static int drop_nested(MienTagger *t, int n_faces)
+{
+    int n = 0;
+    for (int j = 0; j < n_faces; j++) {
+        int nested = 0;
+        for (int k = 0; k < n_faces && !nested; k++)
+            nested = k != j && is_nested(t->face[j].box_px, t->face[k].box_px);
+        t->taken[j] = (uint8_t)nested;
+    }
+    for (int j = 0; j < n_faces; j++)
+        if (!t->taken[j])
+            t->face[n++] = t->face[j];
+    return n;
+}
+
+static float *fresh_row(const MienTagger *t, int row)
+{
+    return t->fresh + (size_t)row * (size_t)t->dim;
+}
+
+/* Whether a second track could have face j as well as the first. */
+static int is_contested(const MienTagger *t, int n_faces, int j)
+{
+    float first = 2, second = 2;
+    for (int i = 0; i < t->n_tracks; i++) {
+        float c = t->cost[i * n_faces + j];
+        second = fminf(second, fmaxf(c, first));
+        first = fminf(first, c);
+    }
+    return second < 1 && second - first <= CONTEST_COST;
+}
+
+/* People who cross: contested faces are encoded, and what they look like counts beside where they are. */
+static int compare_contested(MienTagger *t, const MienImage *img, int n_faces)
+{
+    int rows = 0;
+    for (int j = 0; j < n_faces && rows < ENCODE_PER_FRAME && t->dim; j++) {
+        if (!is_contested(t, n_faces, j))
+            continue;
+        int got = encode(t, img, &t->face[j]);
+        if (got < 0)
+            return got;
+        if (!got) {
+            t->face_fresh[j] = -1;
+            continue;
+        }
+        t->face_fresh[j] = ++rows;
+        memcpy(fresh_row(t, rows), t->fresh, (size_t)t->dim * sizeof(float));
+        t->fresh_quality[rows] = t->face[j].quality.total;
+        for (int i = 0; i < t->n_tracks; i++) {
+            float *cost = &t->cost[i * n_faces + j];
+            if (!t->track[i].evidence.n_views || !(*cost < 1.5f))
+                continue;
+            float like = likeness_to(t, &t->track[i], t->fresh);
+            if (like < LIKE_OTHER && t->fresh_quality[rows] >= CHECK_QUALITY)
+                *cost = 2;
+            else
+                *cost += CONTEST_COST * (1 - fminf(fmaxf(like, 0), 1));
+        }
+    }
+    return 0;
+}
+
+static int match_by_overlap(MienTagger *t, const MienImage *img, int n_faces)
 {
     for (int i = 0; i < t->n_tracks; i++)
         for (int j = 0; j < n_faces; j++)
-            t->cost[i * n_faces + j] = mieni_motion_cost(mieni_motion_box(&t->track[i].motion), t->face[j].box_px) +
-                                       0.02f * (float)(t->track[i].misses < 10 ? t->track[i].misses : 10);
+            t->cost[i * n_faces + j] = is_lost(t, &t->track[i]) ? 2
+                                       : mieni_motion_cost(mieni_motion_box(&t->track[i].motion), t->face[j].box_px) +
+                                             0.02f * (float)(t->track[i].misses < 10 ? t->track[i].misses : 10);
+    int ret = compare_contested(t, img, n_faces);
+    if (ret < 0)
+        return ret;
     mieni_assign(t->cost, t->n_tracks, n_faces, 1.5f, t->column, t->work);
     for (int i = 0; i < t->n_tracks; i++) {
         int j = t->column[i];
@@ -482,8 +563,12 @@ static void match_by_overlap(MienTagger *t, int n_faces)
         if (mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) < 0.5f) /* it jumped or changed its shape */
             tr->verify_now = VERIFY_VIEWS;
         t->taken[j] = 1;
+        tr->fresh = t->face_fresh[j] > 0 ? t->face_fresh[j] : 0;
+        tr->unproven |= t->face_fresh[j] < 0 && tr->evidence.n_views > 0;
+        tr->n_near = 0;
         seen(t, tr, &t->face[j]);
     }
+    return 0;
 }
 
 /* Whether a detection that nobody claims is a face at all. What was refused a moment ago isn't asked again. */
@@ -499,42 +584,82 @@ static int is_face(MienTagger *t, const MienImage *img, const MienFace *face)
     return ok;
 }
 
+/* The lost track whose face t->fresh shows, or NULL. Where it went out of sight less likeness will do. */
+static Track *find_lost(MienTagger *t, MienBox box)
+{
+    Track *best = NULL;
+    float best_like = 0;
+    for (int i = 0; i < t->n_tracks; i++) {
+        Track *tr = &t->track[i];
+        if (tr->seen_now || !tr->evidence.n_views)
+            continue;
+        float like = likeness_to(t, tr, t->fresh);
+        float least = mieni_motion_cost(mieni_motion_box(&tr->motion), box) < 1 ? LIKE_SAME_HERE : LIKE_SAME;
+        if (like > least && like > best_like) {
+            best_like = like;
+            best = tr;
+        }
+    }
+    return best;
+}
+
+/* Too poor to be compared: the lost track that was here, without its name until a view agrees. */
+static Track *find_lost_here(MienTagger *t, MienBox box, int cut)
+{
+    for (int i = 0; i < t->n_tracks && !cut; i++) {
+        Track *tr = &t->track[i];
+        if (!tr->seen_now && is_lost(t, tr) && mieni_motion_cost(mieni_motion_box(&tr->motion), box) < 0.85f) {
+            tr->unproven = tr->evidence.n_views > 0;
+            return tr;
+        }
+    }
+    return NULL;
+}
+
 /* A detection nobody claims: a lost track, if the face is the same, else a new one. */
-static int place_unclaimed(MienTagger *t, const MienImage *img, MienFace *face)
+static int place_unclaimed(MienTagger *t, const MienImage *img, MienFace *face, int cut)
 {
     int any_lost = 0, got = is_face(t, img, face);
     if (got <= 0)
         return got;
+    for (int k = 0; k < t->n_tracks; k++)
+        if (t->track[k].seen_now && (is_nested(face->box_px, mieni_motion_box(&t->track[k].motion)) ||
+                                     is_nested(mieni_motion_box(&t->track[k].motion), face->box_px)))
+            return 0;
     got = 0;
     for (int i = 0; i < t->n_tracks; i++)
-        any_lost |= !t->track[i].seen_now && t->track[i].n_views > 0;
+        any_lost |= !t->track[i].seen_now && t->track[i].evidence.n_views > 0;
     if (t->dim && (any_lost || t->params.mode != MIEN_MODE_DETECT)) {
         got = encode(t, img, face);
         if (got < 0)
             return got;
     }
-    Track *best = NULL;
-    float best_like = 1.1f;
-    for (int i = 0; got && i < t->n_tracks; i++) {
-        Track *tr = &t->track[i];
-        if (tr->seen_now || !tr->n_views)
-            continue;
-        float like = likeness(t, sim_to_mean(t, tr));
-        if (like > best_like) {
-            best_like = like;
-            best = tr;
-        }
-    }
-    Track *tr = best ? best : start_track(t, face);
+    Track *found = got ? find_lost(t, face->box_px) : find_lost_here(t, face->box_px, cut);
+    Track *tr = found ? found : start_track(t, face);
     if (!tr)
         return 0;
-    if (best)
+    if (found)
         mieni_motion_start(&tr->motion, face->box_px);
+    tr->n_near = 0;
     seen(t, tr, face);
     tr->last_tried = t->frame;
     tr->n_tried++;
     int split = 0;
     return got ? take_evidence(t, tr, face->quality.total, &split) : 0;
+}
+
+/* Whether a face that a closer look found for a track is that track's, and a face of its own. */
+static int is_near_find(MienTagger *t, const MienImage *img, Track *tr, const MienFace *face)
+{
+    if (mieni_motion_cost(mieni_motion_box(&tr->motion), face->box_px) >= 1.5f)
+        return 0;
+    for (int k = 0; k < t->n_tracks; k++) {
+        MienBox other = mieni_motion_box(&t->track[k].motion);
+        if (t->track[k].seen_now && (mien_box_iou(other, face->box_px) > 0.3f || is_nested(face->box_px, other) ||
+                                     is_nested(other, face->box_px)))
+            return 0;
+    }
+    return ++tr->n_near % NEAR_IN_A_ROW ? 1 : is_face(t, img, face);
 }
 
 /* Tracks that the pass over the whole picture missed: a closer look at where they should be. */
@@ -547,12 +672,12 @@ static int look_for_missed(MienTagger *t, const MienImage *img, int n_faces)
         if (tr->seen_now || tr->misses > SHOW_MISSES)
             continue;
         looks++;
-        int ret = mieni_face_detect_near(t->params.engine, img, mieni_motion_box(&tr->motion), &face), taken = ret <= 0;
+        int ret = mieni_face_detect_near(t->params.engine, img, mieni_motion_box(&tr->motion), &face);
+        if (ret > 0)
+            ret = is_near_find(t, img, tr, &face);
         if (ret < 0)
             return ret;
-        for (int k = 0; k < t->n_tracks && !taken; k++)
-            taken = t->track[k].seen_now && mien_box_iou(mieni_motion_box(&t->track[k].motion), face.box_px) > 0.3f;
-        if (taken)
+        if (!ret)
             continue;
         for (int j = 0; j < n_faces; j++)
             t->taken[j] |= mien_box_iou(t->face[j].box_px, face.box_px) > 0.3f;
@@ -590,13 +715,37 @@ static int wants_encoding(const MienTagger *t, const Track *tr)
     int64_t since = t->frame - tr->last_tried;
     if (!tr->seen_now || since == 0)
         return 0;
-    if (tr->verify_now && tr->n_views)
+    if (tr->fresh)
+        return 2000;
+    if ((tr->verify_now || in_doubt(tr)) && tr->evidence.n_views)
         return 1000;
     if (t->params.mode == MIEN_MODE_DETECT) /* two views are enough to know a face again */
-        return tr->n_views < 2 && since >= RETRY_FRAMES ? 1 : 0;
+        return tr->evidence.n_views < 2 && since >= RETRY_FRAMES ? 1 : 0;
     if (tr->status == MIEN_STATUS_UNDECIDED)
         return tr->n_tried < 12 || since >= RETRY_FRAMES ? 100 - (tr->n_tried < 50 ? tr->n_tried : 50) : 0;
     return since >= VERIFY_FRAMES ? 10 : 0;
+}
+
+/* Two good views in a row show somebody else: the track ended when the doubt began, and a new one started there. */
+static int split_track(MienTagger *t, Track *tr, const MienFace *face)
+{
+    Track old = *tr;
+    end_track(t, tr);
+    drop_ended(t);
+    if (!(tr = start_track(t, face)))
+        return 0;
+    tr->motion = old.motion;
+    tr->prob = old.prob;
+    tr->n_detections = 1;
+    tr->last_frame = tr->last_tried = t->frame;
+    tr->last_s = t->time_s;
+    tr->seen_now = 1;
+    if (old.doubt_frame < t->frame) {
+        tr->first_frame = old.doubt_frame;
+        tr->first_s = old.doubt_s;
+    }
+    int split = 0;
+    return take_evidence(t, tr, face->quality.total, &split);
 }
 
 static int gather_evidence(MienTagger *t, const MienImage *img)
@@ -616,28 +765,17 @@ static int gather_evidence(MienTagger *t, const MienImage *img)
         MienFace face = { .box_px = mieni_motion_box(&tr->motion), .prob = tr->prob };
         tr->last_tried = t->frame;
         tr->n_tried++;
-        int split = 0, got = encode(t, img, &face);
+        int split = 0, got = 1;
+        if (tr->fresh) {
+            memcpy(t->fresh, fresh_row(t, tr->fresh), (size_t)t->dim * sizeof(float));
+            face.quality.total = t->fresh_quality[tr->fresh];
+            tr->fresh = 0;
+        } else {
+            got = encode(t, img, &face);
+        }
         if (got > 0)
             got = take_evidence(t, tr, face.quality.total, &split);
-        if (got < 0)
-            return got;
-        if (!split)
-            continue;
-        /* Two good views in a row show somebody else: this track ended when the doubt began, a new one starts. */
-        MieniMotion motion = tr->motion;
-        float prob = tr->prob;
-        end_track(t, tr);
-        drop_ended(t);
-        if (!(tr = start_track(t, &face)))
-            continue;
-        tr->motion = motion;
-        tr->prob = prob;
-        tr->n_detections = 1;
-        tr->last_frame = t->frame;
-        tr->last_s = t->time_s;
-        tr->seen_now = 1;
-        tr->last_tried = t->frame;
-        if ((got = take_evidence(t, tr, face.quality.total, &split)) < 0)
+        if (got < 0 || (split && (got = split_track(t, tr, &face)) < 0))
             return got;
     }
     return 0;
@@ -670,15 +808,17 @@ static int detect(MienTagger *t, const MienImage *img, int cut, int first)
     int n = find_faces(t, img, first), ret = 0;
     if (n < 0)
         return n;
+    n = drop_nested(t, n);
     memset(t->taken, 0, (size_t)t->params.max_faces);
+    memset(t->face_fresh, 0, (size_t)t->params.max_faces * sizeof(*t->face_fresh));
     for (int i = 0; i < t->n_tracks; i++)
-        t->track[i].seen_now = 0;
+        t->track[i].seen_now = t->track[i].fresh = 0;
     if (!cut && t->n_tracks && n)
-        match_by_overlap(t, n);
-    if (!cut)
+        ret = match_by_overlap(t, img, n);
+    if (!cut && ret >= 0)
         ret = look_for_missed(t, img, n);
     for (int j = 0; j < n && ret >= 0; j++)
-        ret = t->taken[j] ? 0 : place_unclaimed(t, img, &t->face[j]);
+        ret = t->taken[j] ? 0 : place_unclaimed(t, img, &t->face[j], cut);
     if (ret < 0)
         return ret;
     for (int i = 0; i < t->n_tracks; i++)
@@ -686,6 +826,16 @@ static int detect(MienTagger *t, const MienImage *img, int cut, int first)
             t->track[i].misses += cut ? SHOW_MISSES + 1 : 1;
     t->last_detect = t->frame;
     return t->dim ? gather_evidence(t, img) : 0;
+}
+
+/* Where a face that was seen now is: a box that is only carried on says nothing there. */
+static int is_covered(const MienTagger *t, const Track *tr)
+{
+    MienBox box = mieni_motion_box(&tr->motion);
+    for (int k = 0; k < t->n_tracks; k++)
+        if (!t->track[k].misses && is_nested(box, mieni_motion_box(&t->track[k].motion)))
+            return 1;
+    return 0;
 }
 
 int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const MienTag **tags)
@@ -713,9 +863,9 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
             continue;
         }
         tell(t, tr);
-        if (tr->misses > SHOW_MISSES)
+        if (tr->misses > SHOW_MISSES || (tr->misses && is_covered(t, tr)))
             continue;
-        fill_tag(t, tr, &t->tag[n]);
+        fill_shown_tag(tr, &t->tag[n]);
         clip(&t->tag[n].box_px, img->w_px, img->h_px);
         MienBox b = t->tag[n].box_px;
         if (b.x1_px - b.x0_px >= 1 && b.y1_px - b.y0_px >= 1)
@@ -724,6 +874,19 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
     drop_ended(t);
     t->frame++;
     return n;
+}
+
+int mien_tagger_explain(const MienTagger *t, int64_t track, MienExplanation *x)
+{
+    for (int i = 0; i < t->n_tracks; i++) {
+        if (t->track[i].number != track)
+            continue;
+        explain(t, &t->track[i], x);
+        if (in_doubt(&t->track[i]))
+            x->reason = MIEN_REASON_DOUBT;
+        return 0;
+    }
+    return MIEN_E_NOTFOUND;
 }
 
 int mien_tagger_events(MienTagger *t, const MienEvent **events)

@@ -37,13 +37,12 @@ MienBox mieni_motion_box(const MieniMotion *m)
 
 float mieni_motion_cost(MienBox a, MienBox b)
 {
-    float iou = mien_box_iou(a, b);
+    float wa = a.x1_px - a.x0_px, ha = a.y1_px - a.y0_px, wb = b.x1_px - b.x0_px, hb = b.y1_px - b.y0_px;
+    float size = sqrtf(fmaxf(wa * ha, 0)), other = sqrtf(fmaxf(wb * hb, 0)), iou = mien_box_iou(a, b);
+    if (!(size > 0) || !(other > 0) || other > 1.6f * size || size > 1.6f * other)
+        return 2;
     if (iou >= 0.15f)
         return 1 - iou;
-    float wa = a.x1_px - a.x0_px, ha = a.y1_px - a.y0_px, wb = b.x1_px - b.x0_px, hb = b.y1_px - b.y0_px;
-    float size = sqrtf(fmaxf(wa * ha, 0)), other = sqrtf(fmaxf(wb * hb, 0));
     float far = hypotf((a.x0_px + a.x1_px - b.x0_px - b.x1_px) / 2, (a.y0_px + a.y1_px - b.y0_px - b.y1_px) / 2);
-    if (!(size > 0) || !(other > 0) || other > 1.6f * size || size > 1.6f * other || !(far < 0.8f * size))
-        return 2;
-    return 1 - iou + 0.1f * far / size;
+    return far < 0.8f * size ? 1 - iou + 0.1f * far / size : 2;
 }

@@ -17,8 +17,9 @@ void mieni_motion_predict(MieniMotion *m, float damp);
 void mieni_motion_update(MieniMotion *m, MienBox box, int n_frames);
 MienBox mieni_motion_box(const MieniMotion *m);
 
-/* Cost of taking a detection for a track's predicted box: 0 same … 1; 2: impossible. Overlap first; faces that moved by less than
- * their half size and kept their size may touch no more (fast motion at a large interval). */
+/* Cost of taking a detection for a track's predicted box: 0 same … 1.1; 2: impossible. Overlap first; faces that moved by less than
+ * 0.8 of their size may touch no more (fast motion at a large interval). A face does not change its size by more than 1.6 from one
+ * detection to the next: a smaller box inside it is a part of it, not the same face. */
 float mieni_motion_cost(MienBox predicted, MienBox detected);
 
 #endif

@@ -386,6 +386,9 @@ static void motion_follows_steady_movement(void **state)
     assert_true(mieni_motion_cost(b, (MienBox){ 110, 100, 160, 150 }) < .5f);
     near(mieni_motion_cost(b, (MienBox){ 300, 100, 350, 150 }), 2, 0);
     near(mieni_motion_cost(b, (MienBox){ NAN, 100, 350, 150 }), 2, 0);
+    near(mieni_motion_cost(b, (MienBox){ 105, 105, 133, 133 }), 2, 0); /* a box inside it, IoU .31, is a part of it */
+    near(mieni_motion_cost((MienBox){ 105, 105, 133, 133 }, b), 2, 0);
+    assert_true(mieni_motion_cost(b, (MienBox){ 105, 105, 140, 140 }) < .6f);
 }
 
 static void cuts_are_found(void **state)
@@ -441,6 +444,10 @@ static void event_lines(void **state)
     char big[4096];
     assert_true(mien_event_json(&e, big, sizeof(big)) > 6 * MIEN_NAME_MAX_BYTES);
     assert_string_equal(mien_status_name(MIEN_STATUS_UNRECOGNISED), "unrecognised");
+    e = (MienEvent){ .kind = MIEN_EVENT_RETRACT, .was_id = 7, .was_name = "Bob" };
+    e.tag = (MienTag){ .track = 3, .id = -1, .sim_cos = NAN, .prob_live = NAN };
+    assert_true(mien_event_json(&e, buf, sizeof(buf)) > 0);
+    assert_non_null(strstr(buf, "{\"event\":\"retract\",\"track\":3,\"status\":\"undecided\",\"name\":null,\"id\":null,\"was\":\"Bob\",\"was_id\":7,"));
 }
 
 int main(void)

@@ -40,6 +40,43 @@ typedef struct MienMatch {
  * 0 or a negative code; an empty gallery is 0 with id = -1. MIEN_E_NOTFOUND: nobody is called claim. */
 typedef int (*MienSearchFn)(void *priv, const float *embedding, int dim, const char *claim, MienMatch *match);
 
+/* Why a track has its name, or none. */
+typedef enum MienReason {
+    MIEN_REASON_NO_VIEW,   /* no view was good enough yet */
+    MIEN_REASON_NAMED,     /* above the threshold, ahead of the next person, and the views agree */
+    MIEN_REASON_KEPT,      /* a name that stands is kept a little below the threshold */
+    MIEN_REASON_FEW_VIEWS, /* above the threshold, but one view alone that isn't clear, or views that don't agree */
+    MIEN_REASON_NOT_AHEAD, /* two people of the gallery are too near to each other */
+    MIEN_REASON_BELOW,     /* the nearest person is below the threshold */
+    MIEN_REASON_IGNORED,   /* the nearest person is on the ignore list */
+    MIEN_REASON_NOBODY,    /* the gallery holds nobody to compare with */
+    MIEN_REASON_DOUBT,     /* the last look didn't show the face that this track had; it is looked at again */
+} MienReason;
+const char *mien_reason_name(MienReason reason); /* "no-view" … */
+const char *mien_reason_text(MienReason reason); /* a sentence without a full stop */
+
+#define MIEN_MAX_VIEWS 8 /* best views kept per track */
+
+typedef struct MienViewUsed {
+    int64_t frame;
+    float quality;      /* MienFaceQuality.total */
+    float independence; /* 1: says something of its own; 1/n: one of n views that say the same */
+    int64_t id;         /* nearest person of this view alone, or -1 */
+    float sim_cos;      /* NaN without one */
+} MienViewUsed;
+
+typedef struct MienExplanation {
+    MienReason reason;
+    MienMatch match;          /* of all views together: the nearest person and the next */
+    float evidence_nats;      /* log-likelihood ratio of "the nearest person" to "somebody else"; NaN without one */
+    float needed_nats;        /* the same at the threshold */
+    float min_sim_cos, margin_cos;
+    const char *threshold_from; /* "encoder", "option" … (static) */
+    float n_independent;      /* how many independent views the kept ones are worth */
+    int n_views;
+    MienViewUsed view[MIEN_MAX_VIEWS];
+} MienExplanation;
+
 typedef struct MienTaggerParams {
     MienFaceEngine *engine; /* borrowed; must outlive the tagger */
     MienSearchFn search;    /* NULL allowed in detect mode */
@@ -77,12 +114,18 @@ void mien_tagger_destroy(MienTagger **tagger);
  * if unknown (used by the log alone). */
 int mien_tagger_frame(MienTagger *tagger, const MienImage *img, double time_s, const MienTag **tags);
 
+/* Why the track of one of the last frame's tags has its name, or none. MIEN_E_NOTFOUND: there is no such track. */
+int mien_tagger_explain(const MienTagger *tagger, int64_t track, MienExplanation *explanation);
+
 /* What happened to tracks in the last call: enter (a track's status was first decided, or it left undecided), update (its
- * decision changed), leave. Valid until the next call. */
-typedef enum MienEventKind { MIEN_EVENT_ENTER, MIEN_EVENT_UPDATE, MIEN_EVENT_LEAVE } MienEventKind;
+ * decision changed), retract (a name that was told before does not hold; the tag says what does), leave. Valid until the next call. */
+typedef enum MienEventKind { MIEN_EVENT_ENTER, MIEN_EVENT_UPDATE, MIEN_EVENT_RETRACT, MIEN_EVENT_LEAVE } MienEventKind;
 typedef struct MienEvent {
     MienEventKind kind;
     MienTag tag;
+    int64_t was_id;   /* retract: whose name is withdrawn; else -1 and "" */
+    char was_name[MIEN_NAME_MAX_BYTES + 1];
+    MienExplanation explanation;
     double first_time_s, last_time_s; /* of the track's first and last sighting */
     int64_t last_frame;
 } MienEvent;
@@ -104,7 +147,10 @@ typedef struct MienTaggerStats {
 } MienTaggerStats;
 void mien_tagger_stats(const MienTagger *tagger, MienTaggerStats *stats);
 
-/* One event as a line of JSON (without newline), schema in docs/vf_facetag.md; returns the length or a negative code. */
+/* An explanation as a JSON object, schema in docs/vf_facetag.md; returns the length or a negative code. */
+int mien_explanation_json(const MienExplanation *explanation, char *buf, size_t buf_bytes);
+/* One event as a line of JSON (without newline), schema in docs/vf_facetag.md; returns the length or a negative code. The explanation
+ * is left out. */
 int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes);
 
 #ifdef __cplusplus
