@@ -24,13 +24,14 @@
 #define KEY_PREFIX "lavfi.facetag."
 #define SOURCE "facetag"                /* AVDetectionBBoxHeader.source */
 #define GALLERY_POLL_US 200000          /* how often a change of the gallery by others is looked for */
+#define EXPLANATION_BYTES 8192          /* two names of 255 bytes, six a byte at worst, and eight views */
 
 enum { FORMAT_JSONL };
 
 typedef struct FacetagContext {
     const AVClass *class;
     char *gallery_path, *claim, *log_url, *models, *encoder;
-    int mode, interval, min_face, max_faces, size, draw, format;
+    int mode, interval, min_face, max_faces, size, draw, format, explain;
     float threshold;
 
     MienGallery *gallery;               /* NULL in mode detect */
@@ -75,6 +76,7 @@ static const AVOption facetag_options[] = {
     { "log", "set the file or URL to which appearances are logged", OFFSET(log_url), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "format", "set the format of the log", OFFSET(format), AV_OPT_TYPE_INT, { .i64 = FORMAT_JSONL }, FORMAT_JSONL, FORMAT_JSONL, FLAGS, "format" },
         { "jsonl", "one JSON object a line", 0, AV_OPT_TYPE_CONST, { .i64 = FORMAT_JSONL }, 0, 0, FLAGS, "format" },
+    { "explain", "say in metadata and log why a face has its name, or none", OFFSET(explain), AV_OPT_TYPE_BOOL, { .i64 = 0 }, 0, 1, TFLAGS },
     { "models", "set the folder of the networks; without it $MIEN_MODELS, then the installed one",
       OFFSET(models), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "encoder", "set the encoder: mobileface128, dlib128 or a model file; without it the gallery's",
@@ -171,7 +173,40 @@ static void remove_metadata(AVDictionary **dict)
         av_dict_set(dict, entry->key, NULL, 0);
 }
 
-static int add_metadata(AVFrame *frame, const MienTag *tags, int n_tags)
+/* In pieces, since FFmpeg 5.1's metadata=print cuts lines at 127 bytes; the whole of it is in the log. */
+static int add_explanation(const FacetagContext *s, AVDictionary **dict, int i_tag, int64_t track)
+{
+    MienExplanation x;
+    int ret = mien_tagger_explain(s->tagger, track, &x);
+
+    if (ret < 0)
+        return mieni_lavfi_error(ret);
+#define SET(field, ...)                                                        \
+    do {                                                                       \
+        if ((ret = set_value(dict, i_tag, "explain." field, __VA_ARGS__)) < 0) \
+            return ret;                                                        \
+    } while (0)
+    SET("reason", "%s", mien_reason_name(x.reason));
+    SET("threshold", "%.4f", x.min_sim_cos);
+    SET("threshold_from", "%s", x.threshold_from);
+    SET("margin", "%.4f", x.margin_cos);
+    SET("needed_nats", "%.2f", x.needed_nats);
+    SET("views", "%d", x.n_views);
+    SET("independent_views", "%.2f", x.n_independent);
+    if (x.match.id >= 0) {
+        SET("evidence_nats", "%.2f", x.evidence_nats);
+        SET("best", "%s", x.match.name);
+        SET("best_similarity", "%.4f", x.match.sim_cos);
+    }
+    if (x.match.second_id >= 0) {
+        SET("next", "%s", x.match.second_name);
+        SET("next_similarity", "%.4f", x.match.second_sim_cos);
+    }
+#undef SET
+    return 0;
+}
+
+static int add_metadata(const FacetagContext *s, AVFrame *frame, const MienTag *tags, int n_tags)
 {
     AVDictionary **dict = &frame->metadata;
     int ret = 0, n_known = 0;
@@ -208,6 +243,8 @@ static int add_metadata(AVFrame *frame, const MienTag *tags, int n_tags)
             SET(i, "similarity", "%.4f", tag->sim_cos);
         if (!isnan(tag->prob_live))
             SET(i, "live", "%.4f", tag->prob_live);
+        if (s->explain && (ret = add_explanation(s, dict, i, tag->track)) < 0)
+            return ret;
     }
     SET(-1, "known", "%d", n_known);
 #undef SET
@@ -328,14 +365,21 @@ static void poll_gallery(FacetagContext *s)
 static int log_event(AVFilterContext *ctx, const MienEvent *event)
 {
     FacetagContext *s = ctx->priv;
-    char line[4096], wall[32];
+    char line[4096 + EXPLANATION_BYTES + 128], wall[32];
     int64_t now_us = av_gettime();
     time_t now_s = now_us / 1000000;
     struct tm tm;
-    int n = mien_event_json(event, line, sizeof(line) - 64);
+    int n = mien_event_json(event, line, 4096), more;
 
     if (n < 0)
         return mieni_lavfi_error(n);
+    if (s->explain) {
+        n += sprintf(line + n - 1, ",\"explain\":") - 1;
+        more = mien_explanation_json(&event->explanation, line + n, EXPLANATION_BYTES);
+        if (more < 0)
+            return mieni_lavfi_error(more);
+        n += more + 1; /* the brace that is written over */
+    }
     strftime(wall, sizeof(wall), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now_s, &tm));
     snprintf(line + n - 1, sizeof(line) - n + 1, ",\"wall\":\"%s.%03dZ\"}", wall, (int)(now_us / 1000 % 1000));
     return mieni_event_log_write(s->log, ctx, line);
@@ -396,7 +440,7 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
     n_tags = mien_tagger_frame(s->tagger, &img, time_s, &tags);
     if (n_tags < 0)
         return mieni_lavfi_error(n_tags);
-    if ((ret = log_events(ctx)) < 0 || (ret = add_metadata(frame, tags, n_tags)) < 0 ||
+    if ((ret = log_events(ctx)) < 0 || (ret = add_metadata(s, frame, tags, n_tags)) < 0 ||
         (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
         return ret;
 
