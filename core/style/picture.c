@@ -9,27 +9,32 @@
 
 #include "mien/error.h"
 #include "mien/style.h"
+#include "style/resize.h"
+#include "style/scene.h"
 
 #define MAX_LEVELS 12
 #define LEAST_LEVEL_PX 160 /* longest side of the coarsest level when sizes choose; smaller ones dissolve the content */
 #define COARSE_SHARE 2     /* coarser levels take this many times the finest one's iterations */
 
+/* One size of the picture; pictures are w·h·3. */
 typedef struct Level {
     int w, h, i_scale, iterations;
+    MienStyle *style;
+    float *small;         /* the content at this size; NULL at the finest level */
+    const float *content; /* small, or the caller's */
+    float *result;        /* the caller's at the finest level */
 } Level;
 
-typedef struct Work {
-    const MienStylePictureParams *p;
+struct MieniScene {
     MienModel *model;
-    const MienStyleScales *scales;
-    const float *content; /* full size */
-    float *out;
+    MienStyleParams style; /* w_px and h_px are the finest level's */
+    const MienStylePictureParams *p; /* of the call */
     Level level[MAX_LEVELS]; /* from coarse to fine */
     int n_levels;
+    int keep; /* sessions and pictures of all levels stay; else each lives as long as it is needed */
+    MieniCubic cubic;
     double done, total;   /* pixels times iterations */
-    float *change;        /* result - content of the level before, change_w×change_h */
-    int change_w, change_h;
-} Work;
+};
 
 static int params_check(const MienStylePictureParams *p, const MienStyleScales *scales, int w, int h)
 {
@@ -49,12 +54,12 @@ static int params_check(const MienStylePictureParams *p, const MienStyleScales *
 }
 
 /* The scale at which the style picture is nearest to `stroke` times the size of a picture of this length. */
-static int nearest_scale(const Work *work, int long_px)
+static int nearest_scale(const MienStyleScales *scales, double stroke, int long_px)
 {
-    double wanted = (double)work->scales->size_px / (long_px * work->p->stroke), best = INFINITY;
+    double wanted = (double)scales->size_px / (long_px * stroke), best = INFINITY;
     int i_best = 0;
-    for (int i = 0; i < work->scales->n_scales; i++) {
-        double off = fabs(log(work->scales->divisor[i] / wanted));
+    for (int i = 0; i < scales->n_scales; i++) {
+        double off = fabs(log(scales->divisor[i] / wanted));
         if (off < best - 1e-9) {
             best = off;
             i_best = i;
@@ -69,23 +74,25 @@ static int half_times(int v, int n)
     return v < 1 ? 1 : v;
 }
 
-static void plan_levels(Work *work, int w, int h)
+/* n_levels 0: as many as the size asks for. */
+static void plan_levels(MieniScene *scene, const MienStyleScales *scales, double stroke, int n_levels)
 {
+    const int w = scene->style.w_px, h = scene->style.h_px, longest = w > h ? w : h;
     int n = 1;
-    const int longest = w > h ? w : h;
     while (n < MAX_LEVELS && longest >> n >= LEAST_LEVEL_PX)
         n++;
-    if (work->p->n_levels)
-        n = work->p->n_levels;
-    work->n_levels = n;
-    for (int i = 0; i < n; i++) {
-        Level *l = &work->level[i];
-        l->w = half_times(w, n - 1 - i);
-        l->h = half_times(h, n - 1 - i);
-        l->i_scale = nearest_scale(work, l->w > l->h ? l->w : l->h);
-        l->iterations = work->p->iterations * (i + 1 < n ? COARSE_SHARE : 1);
-        work->total += (double)l->w * l->h * l->iterations;
+    scene->n_levels = n_levels ? n_levels : n;
+    for (int i = 0; i < scene->n_levels; i++) {
+        Level *l = &scene->level[i];
+        l->w = half_times(w, scene->n_levels - 1 - i);
+        l->h = half_times(h, scene->n_levels - 1 - i);
+        l->i_scale = nearest_scale(scales, stroke, l->w > l->h ? l->w : l->h);
     }
+}
+
+static int is_finest(const MieniScene *scene, const Level *l)
+{
+    return l == &scene->level[scene->n_levels - 1];
 }
 
 /* SplitMix64 (Steele, Lea & Flood 2014): a number for every counter. */
@@ -102,133 +109,223 @@ static float unit(float v)
     return v > 0 ? (v < 1 ? v : 1) : 0;
 }
 
-/* Where a level begins: its content, with noise at the first and what the level before has changed at the others. */
-static int make_start(Work *work, int i_level, const float *content, float *start)
-{
-    const Level *l = &work->level[i_level];
-    const size_t n = (size_t)l->w * (size_t)l->h * 3;
-    const float noise = (float)work->p->noise;
-    if (i_level == 0) {
-        for (size_t i = 0; i < n; i++)
-            start[i] = noise > 0 ? content[i] + noise * (noise_at(work->p->seed, i) - content[i]) : content[i];
-        return 0;
-    }
-    int ret = mien_style_resize(work->p->style.exec, work->change, work->change_w, work->change_h, 3, start, l->w, l->h);
-    for (size_t i = 0; i < n && ret >= 0; i++)
-        start[i] = unit(start[i] + content[i]);
-    return ret;
-}
-
-/* Returns 0, 1 if the caller wants no more, or a negative code. */
-static int iterate(Work *work, int i_level, MienStyle *style)
-{
-    const Level *l = &work->level[i_level];
-    MienStyleProgress progress = { .i_level = i_level, .n_levels = work->n_levels, .w_px = l->w, .h_px = l->h, .style = style,
-                                   .n_tiles = mien_style_n_tiles(style), .n_iterations = l->iterations };
-    int ret = 0;
-    for (int k = 0; k < l->iterations && !ret; k++) {
-        ret = mien_style_step(style, &progress.loss);
-        if (ret < 0)
-            return ret;
-        progress.iteration = k + 1;
-        progress.done = (work->done + (double)l->w * l->h * (k + 1)) / work->total;
-        int wish = work->p->progress ? work->p->progress(work->p->priv, &progress) : 0;
-        if (wish)
-            return wish < 0 ? wish : 1;
-    }
-    work->done += (double)l->w * l->h * l->iterations;
-    return 0;
-}
-
-/* change = to - content; takes to over as change. */
-static void keep_change(Work *work, const Level *l, const float *content, float *result)
-{
-    const size_t n = (size_t)l->w * (size_t)l->h * 3;
-    for (size_t i = 0; i < n; i++)
-        result[i] -= content[i];
-    mien_free(work->change);
-    work->change = result;
-    work->change_w = l->w;
-    work->change_h = l->h;
-}
-
 static size_t bytes_of(const Level *l)
 {
     return (size_t)l->w * (size_t)l->h * 3 * sizeof(float);
 }
 
-/* Runs a level from `result`, which is its start, to its result. */
-static int run_session(Work *work, int i_level, const float *content, float *result)
+/* ---- a level's memory */
+
+static int take_pictures(const MieniScene *scene, Level *l)
 {
-    const Level *l = &work->level[i_level];
-    const size_t held = i_level + 1 < work->n_levels ? 2 * bytes_of(l) : 0;
-    MienStyleParams sp = work->p->style;
-    MienStyle *style = NULL;
-    sp.w_px = l->w;
-    sp.h_px = l->h;
-    if (sp.memory_bytes) /* what this file holds beside the session; 1: too little, as the session will say */
-        sp.memory_bytes = sp.memory_bytes > held + 1 ? sp.memory_bytes - held : 1;
-    int ret = mien_style_create(&style, work->model, &work->scales->target[l->i_scale], &sp);
-    if (ret >= 0)
-        ret = mien_style_set_content(style, content);
-    if (ret >= 0)
-        ret = mien_style_start(style, result, l->iterations, 0);
-    if (ret >= 0)
-        ret = iterate(work, i_level, style);
-    if (ret >= 0)
-        mien_style_get(style, result);
-    mien_style_destroy(&style);
+    if (is_finest(scene, l) || l->small)
+        return 0;
+    l->content = l->small = mien_malloc(bytes_of(l));
+    l->result = mien_malloc(bytes_of(l));
+    return l->small && l->result ? 0 : MIEN_ERR(ENOMEM);
+}
+
+static void drop_pictures(const MieniScene *scene, Level *l)
+{
+    mien_free(l->small);
+    if (!is_finest(scene, l))
+        mien_free(l->result);
+    l->small = l->result = NULL;
+}
+
+static int take_session(const MieniScene *scene, Level *l, const MienStyleScales *scales)
+{
+    const size_t held = is_finest(scene, l) ? 0 : 2 * bytes_of(l);
+    MienStyleParams p = scene->style;
+    if (l->style)
+        return 0;
+    p.w_px = l->w;
+    p.h_px = l->h;
+    if (p.memory_bytes) /* what this file holds beside the session; 1: too little, as the session will say */
+        p.memory_bytes = p.memory_bytes > held + 1 ? p.memory_bytes - held : 1;
+    return mien_style_create(&l->style, scene->model, &scales->target[l->i_scale], &p);
+}
+
+/* ---- the way through the levels */
+
+/* Where a level begins: its content, with noise at the first and what the level before has changed at the others. */
+static int make_start(MieniScene *scene, const Level *l, const Level *before)
+{
+    const size_t n = (size_t)l->w * (size_t)l->h * 3;
+    const float noise = (float)scene->p->noise;
+    if (!before) {
+        for (size_t i = 0; i < n; i++)
+            l->result[i] = noise > 0 ? l->content[i] + noise * (noise_at(scene->p->seed, i) - l->content[i]) : l->content[i];
+        return 0;
+    }
+    const size_t n_before = (size_t)before->w * (size_t)before->h * 3;
+    for (size_t i = 0; i < n_before; i++)
+        before->result[i] -= before->content[i];
+    int ret = mieni_cubic_resize(&scene->cubic, scene->style.exec, before->result, before->w, before->h, 3, l->result, l->w, l->h);
+    for (size_t i = 0; i < n && ret >= 0; i++)
+        l->result[i] = unit(l->result[i] + l->content[i]);
     return ret;
 }
 
-/* As run_session's results: 0, 1 or negative. */
-static int run_level(Work *work, int i_level)
+/* Returns 0, 1 if the caller wants no more, or a negative code. */
+static int iterate(MieniScene *scene, const Level *l)
 {
-    const Level *l = &work->level[i_level], *full = &work->level[work->n_levels - 1];
-    const int finest = l == full;
-    float *small = NULL, *result = work->out;
-    int ret = 0;
-    if (!finest && (!(small = mien_malloc(bytes_of(l))) || !(result = mien_malloc(bytes_of(l)))))
-        ret = MIEN_ERR(ENOMEM);
-    if (ret >= 0 && !finest)
-        ret = mien_style_resize(work->p->style.exec, work->content, full->w, full->h, 3, small, l->w, l->h);
-    const float *content = finest ? work->content : small;
+    const MienStylePictureParams *p = scene->p;
+    MienStyleProgress progress = { .i_level = (int)(l - scene->level), .n_levels = scene->n_levels, .w_px = l->w, .h_px = l->h,
+                                   .style = l->style, .n_tiles = mien_style_n_tiles(l->style), .n_iterations = l->iterations };
+    int ret = mien_style_set_content(l->style, l->content);
     if (ret >= 0)
-        ret = make_start(work, i_level, content, result);
-    if (ret >= 0 && finest) {
-        mien_free(work->change);
-        work->change = NULL;
+        ret = mien_style_start(l->style, l->result, l->iterations, 0);
+    for (int k = 0; k < l->iterations && !ret; k++) {
+        ret = mien_style_step(l->style, &progress.loss);
+        if (ret < 0)
+            return ret;
+        progress.iteration = k + 1;
+        progress.done = (scene->done + (double)l->w * l->h * (k + 1)) / scene->total;
+        int wish = p->progress ? p->progress(p->priv, &progress) : 0;
+        if (wish) {
+            mien_style_get(l->style, l->result);
+            return wish < 0 ? wish : 1;
+        }
     }
+    if (ret < 0)
+        return ret;
+    scene->done += (double)l->w * l->h * l->iterations;
+    mien_style_get(l->style, l->result);
+    return 0;
+}
+
+/* Runs level i. Returns as iterate. scales: needed where sessions don't stay. */
+static int run_level(MieniScene *scene, int i, const MienStyleScales *scales)
+{
+    Level *l = &scene->level[i], *before = i ? l - 1 : NULL;
+    const Level *full = &scene->level[scene->n_levels - 1];
+    int ret = take_pictures(scene, l);
+    if (ret >= 0 && l != full)
+        ret = mieni_cubic_resize(&scene->cubic, scene->style.exec, full->content, full->w, full->h, 3, l->small, l->w, l->h);
     if (ret >= 0)
-        ret = run_session(work, i_level, content, result);
-    if (ret >= 0 && !finest) {
-        keep_change(work, l, content, result);
-        result = NULL;
-    }
-    if (!finest)
-        mien_free(result);
-    mien_free(small);
+        ret = make_start(scene, l, before);
+    if (!scene->keep && before)
+        drop_pictures(scene, before);
+    if (ret >= 0)
+        ret = take_session(scene, l, scales);
+    if (ret >= 0)
+        ret = iterate(scene, l);
+    if (!scene->keep)
+        mien_style_destroy(&l->style);
     return ret;
+}
+
+static int paint(MieniScene *scene, const MienStyleScales *scales, const MienStylePictureParams *params, const float *content, float *out)
+{
+    Level *full = &scene->level[scene->n_levels - 1];
+    int ret = 0, i = 0;
+    scene->p = params;
+    scene->done = scene->total = 0;
+    full->content = content;
+    full->result = out;
+    for (Level *l = scene->level; l <= full; l++) {
+        l->iterations = params->iterations * (l == full ? 1 : COARSE_SHARE);
+        scene->total += (double)l->w * l->h * l->iterations;
+    }
+    while (i < scene->n_levels && !ret)
+        ret = run_level(scene, i++, scales);
+    if (ret > 0 && i < scene->n_levels) /* ended early: this level's change on the full picture */
+        ret = make_start(scene, full, &scene->level[i - 1]);
+    return ret < 0 ? ret : 0;
+}
+
+static void uninit(MieniScene *scene)
+{
+    for (int i = 0; i < scene->n_levels; i++) {
+        mien_style_destroy(&scene->level[i].style);
+        drop_pictures(scene, &scene->level[i]);
+    }
+    mieni_cubic_uninit(&scene->cubic);
 }
 
 int mien_style_picture(MienModel *model, const MienStyleScales *scales, const MienStylePictureParams *params, const float *content,
                        int w_px, int h_px, float *out)
 {
-    Work work = { .p = params, .model = model, .scales = scales, .content = content, .out = out };
+    MieniScene scene = { .model = model, .style = params->style };
     int ret = params_check(params, scales, w_px, h_px);
     if (ret < 0)
         return ret;
-    plan_levels(&work, w_px, h_px);
-    for (int i = 0; i < work.n_levels && !ret; i++)
-        ret = run_level(&work, i);
-    if (ret > 0 && work.change) /* ended early: the level's change on the full picture */
-        ret = make_start(&work, work.n_levels - 1, content, out);
-    mien_free(work.change);
+    scene.style.w_px = w_px;
+    scene.style.h_px = h_px;
+    plan_levels(&scene, scales, params->stroke, params->n_levels);
+    ret = paint(&scene, scales, params, content, out);
+    uninit(&scene);
+    if (ret >= 0 && params->keep_color)
+        mien_style_keep_color(content, out, (size_t)w_px * (size_t)h_px, out);
+    return ret;
+}
+
+/* ---- sessions that stay */
+
+int mieni_scene_create(MieniScene **out, MienModel *model, const MienStyleScales *scales, const MienStyleParams *params)
+{
+    const MienStylePictureParams p = { .style = *params, .stroke = 1 };
+    *out = NULL;
+    int ret = params_check(&p, scales, params->w_px, params->h_px);
     if (ret < 0)
         return ret;
-    if (params->keep_color)
-        mien_style_keep_color(content, out, (size_t)w_px * (size_t)h_px, out);
-    return 0;
+    MieniScene *scene = mien_calloc(1, sizeof(*scene));
+    if (!scene)
+        return MIEN_ERR(ENOMEM);
+    scene->model = mien_model_ref(model);
+    scene->style = *params;
+    scene->keep = 1;
+    plan_levels(scene, scales, 1, 0);
+    for (int i = 0; i < scene->n_levels && ret >= 0; i++) {
+        ret = take_pictures(scene, &scene->level[i]);
+        if (ret >= 0)
+            ret = take_session(scene, &scene->level[i], scales);
+    }
+    if (ret < 0)
+        mieni_scene_destroy(&scene);
+    *out = scene;
+    return ret;
+}
+
+void mieni_scene_destroy(MieniScene **scene)
+{
+    if (!scene || !*scene)
+        return;
+    uninit(*scene);
+    mien_model_unref(&(*scene)->model);
+    mien_free(*scene);
+    *scene = NULL;
+}
+
+MienStyle *mieni_scene_finest(MieniScene *scene)
+{
+    return scene->level[scene->n_levels - 1].style;
+}
+
+int mieni_scene_set_weights(MieniScene *scene, const MienStyleWeights *weights)
+{
+    int ret = 0;
+    for (int i = 0; i < scene->n_levels && ret >= 0; i++)
+        ret = mien_style_set_weights(scene->level[i].style, weights);
+    return ret;
+}
+
+int mieni_scene_set_style(MieniScene *scene, const MienStyleScales *scales)
+{
+    const double share = 1;
+    int ret = 0;
+    for (int i = 0; i < scene->n_levels && ret >= 0; i++) {
+        const Level *l = &scene->level[i];
+        const MienStyleTarget *target = &scales->target[nearest_scale(scales, 1, l->w > l->h ? l->w : l->h)];
+        ret = mien_style_set_target(l->style, &target, &share, 1);
+    }
+    return ret;
+}
+
+int mieni_scene_paint(MieniScene *scene, const MienStylePictureParams *params, const float *content, float *out)
+{
+    return paint(scene, NULL, params, content, out);
 }
 
 void mien_style_keep_color(const float *content, const float *styled, size_t n_px, float *out)

@@ -6,6 +6,7 @@
 
 #include "mien/error.h"
 #include "mien/style.h"
+#include "style/resize.h"
 
 typedef struct Taps {
     int *first;     /* of the source, may lie outside: clamped when read */
@@ -19,14 +20,16 @@ static double keys(double d)
     return d < 1 ? (1.5 * d - 2.5) * d * d + 1 : d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
 }
 
-static int make_taps(Taps *t, int n_src, int n_dst)
+static int taps_per_sample(int n_src, int n_dst)
+{
+    const double step = (double)n_src / n_dst;
+    return (int)ceil(4 * (step > 1 ? step : 1)) + 1;
+}
+
+static void make_taps(Taps *t, int n_src, int n_dst)
 {
     const double step = (double)n_src / n_dst, wide = step > 1 ? step : 1;
-    t->n = (int)ceil(4 * wide) + 1;
-    t->first = mien_malloc_array((size_t)n_dst, sizeof(*t->first));
-    t->weight = mien_malloc_array((size_t)n_dst * (size_t)t->n, sizeof(*t->weight));
-    if (!t->first || !t->weight)
-        return MIEN_ERR(ENOMEM);
+    t->n = taps_per_sample(n_src, n_dst);
     for (int i = 0; i < n_dst; i++) {
         double at = (i + 0.5) * step - 0.5, sum = 0;
         float *w = t->weight + (size_t)i * (size_t)t->n;
@@ -36,7 +39,6 @@ static int make_taps(Taps *t, int n_src, int n_dst)
         for (int k = 0; k < t->n; k++)
             w[k] = (float)(keys((t->first[i] + k - at) / wide) / sum);
     }
-    return 0;
 }
 
 static int clamp_index(int i, int n)
@@ -83,21 +85,51 @@ static void resize_job(void *arg, int i_job, int n_jobs)
         resize_row(r, y, row);
 }
 
-int mien_style_resize(MienExec exec, const float *src, int w_px, int h_px, int channels, float *dst, int dst_w_px, int dst_h_px)
+int mieni_reserve(void *p, size_t *cap, size_t want, size_t elem_bytes)
+{
+    void **pp = p;
+    if (want <= *cap)
+        return 0;
+    mien_free(*pp);
+    *cap = 0;
+    *pp = mien_malloc_array(want, elem_bytes);
+    if (!*pp)
+        return MIEN_ERR(ENOMEM);
+    *cap = want;
+    return 0;
+}
+
+int mieni_cubic_resize(MieniCubic *z, MienExec exec, const float *src, int w_px, int h_px, int channels, float *dst, int dst_w_px, int dst_h_px)
 {
     const int n_jobs = exec.n_threads > 1 ? exec.n_threads : 1;
+    const size_t n_x = (size_t)dst_w_px * (size_t)taps_per_sample(w_px, dst_w_px);
+    const size_t n_y = (size_t)dst_h_px * (size_t)taps_per_sample(h_px, dst_h_px);
     Resize r = { .src = src, .dst = dst, .w = w_px, .h = h_px, .c = channels, .dst_w = dst_w_px, .dst_h = dst_h_px };
-    int ret = make_taps(&r.x, w_px, dst_w_px);
-    if (ret >= 0)
-        ret = make_taps(&r.y, h_px, dst_h_px);
-    if (ret >= 0 && !(r.rows = mien_malloc_array((size_t)n_jobs * (size_t)w_px * (size_t)channels, sizeof(float))))
-        ret = MIEN_ERR(ENOMEM);
-    if (ret >= 0)
-        mien_exec_run(exec, resize_job, &r, n_jobs);
-    mien_free(r.x.first);
-    mien_free(r.x.weight);
-    mien_free(r.y.first);
-    mien_free(r.y.weight);
-    mien_free(r.rows);
+    if (mieni_reserve(&z->first, &z->cap_first, (size_t)dst_w_px + (size_t)dst_h_px, sizeof(*z->first)) < 0 ||
+        mieni_reserve(&z->weight, &z->cap_weight, n_x + n_y, sizeof(*z->weight)) < 0 ||
+        mieni_reserve(&z->rows, &z->cap_rows, (size_t)n_jobs * (size_t)w_px * (size_t)channels, sizeof(*z->rows)) < 0)
+        return MIEN_ERR(ENOMEM);
+    r.x = (Taps){ .first = z->first, .weight = z->weight };
+    r.y = (Taps){ .first = z->first + dst_w_px, .weight = z->weight + n_x };
+    r.rows = z->rows;
+    make_taps(&r.x, w_px, dst_w_px);
+    make_taps(&r.y, h_px, dst_h_px);
+    mien_exec_run(exec, resize_job, &r, n_jobs);
+    return 0;
+}
+
+void mieni_cubic_uninit(MieniCubic *z)
+{
+    mien_free(z->first);
+    mien_free(z->weight);
+    mien_free(z->rows);
+    memset(z, 0, sizeof(*z));
+}
+
+int mien_style_resize(MienExec exec, const float *src, int w_px, int h_px, int channels, float *dst, int dst_w_px, int dst_h_px)
+{
+    MieniCubic z = { 0 };
+    int ret = mieni_cubic_resize(&z, exec, src, w_px, h_px, channels, dst, dst_w_px, dst_h_px);
+    mieni_cubic_uninit(&z);
     return ret;
 }

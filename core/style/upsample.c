@@ -10,6 +10,7 @@
  * mean but never beyond the smallest and largest neighbour at the working size: the ramps that enlarging makes of strokes' edges become
  * steps again, without halos. At factor 1 all of it is the identity.
  */
+#include "style/resize.h"
 #include "style/upsample.h"
 
 #include <math.h>
@@ -354,19 +355,6 @@ static void enlarge_rows(void *arg, int i_job, int n_jobs)
     }
 }
 
-static int reserve(void *p, size_t *cap, size_t want, size_t elem_bytes)
-{
-    void **pp = p;
-    if (want <= *cap)
-        return 0;
-    void *q = mien_realloc_array(*pp, want, elem_bytes);
-    if (!q)
-        return MIEN_ERR(ENOMEM);
-    *pp = q;
-    *cap = want;
-    return 0;
-}
-
 int mieni_upsample(MieniUpsampler *u, MienExec exec, MienPlanes *frame, const float *in, const float *out, int w, int h,
                    int keep_chroma, const MienMask *mask)
 {
@@ -376,9 +364,9 @@ int mieni_upsample(MieniUpsampler *u, MienExec exec, MienPlanes *frame, const fl
     size_t row = ((size_t)frame->w_px + 15) / 16 * 16, small = (size_t)w + 2 * PAD;
     size_t per_job = (8 * row + N_PLANES * small + 15) / 16 * 16;
     size_t n_taps = (size_t)frame->w_px + (size_t)frame->h_px + (size_t)wc + (size_t)hc;
-    if (reserve(&u->small, &u->cap_small, n * (size_t)(1 + (N_PLANES + 6) * n_channels), sizeof(float)) < 0 ||
-        reserve(&u->rows, &u->cap_rows, per_job * (size_t)n_jobs, sizeof(float)) < 0 ||
-        reserve(&u->tap, &u->cap_taps, n_taps, sizeof(MieniUpTap)) < 0)
+    if (mieni_reserve(&u->small, &u->cap_small, n * (size_t)(1 + (N_PLANES + 6) * n_channels), sizeof(float)) < 0 ||
+        mieni_reserve(&u->rows, &u->cap_rows, per_job * (size_t)n_jobs, sizeof(float)) < 0 ||
+        mieni_reserve(&u->tap, &u->cap_taps, n_taps, sizeof(MieniUpTap)) < 0)
         return MIEN_ERR(ENOMEM);
 
     FitJob fit = { .guide = u->small, .scratch = u->small + n * (size_t)(1 + N_PLANES * n_channels), .w = w, .h = h };

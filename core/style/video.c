@@ -16,6 +16,7 @@
 #include "mien/error.h"
 #include "mien/flow.h"
 #include "mien/restyle.h"
+#include "style/scene.h"
 #include "style/upsample.h"
 
 #define MAX_BACK 4
@@ -41,7 +42,8 @@ struct MienRestyle {
     MienRestyleControls c;
     int frame_w, frame_h; /* 0: nothing prepared */
     int w, h, size_px;
-    MienStyle *style;
+    MieniScene *scene;
+    MienStyle *style; /* the scene's, at full working size */
     MienFlow *flow;
     Past ring[RING];
     int i_now, n_past; /* ring[i_now] is this frame; n_past before it are known */
@@ -74,7 +76,8 @@ static Past *past(MienRestyle *r, int back)
 
 static void unprepare(MienRestyle *r)
 {
-    mien_style_destroy(&r->style);
+    mieni_scene_destroy(&r->scene);
+    r->style = NULL;
     mien_flow_destroy(&r->flow);
     for (int i = 0; i < RING; i++)
         mien_flow_frame_destroy(&r->ring[i].luma);
@@ -94,29 +97,14 @@ static void working_size(int w, int h, int size_px, int *out_w, int *out_h)
     *out_h = *out_h < MIN_SIDE_PX ? MIN_SIDE_PX : *out_h;
 }
 
-/* The scale of the style whose picture is nearest in size to the working one. */
-static const MienStyleTarget *target_for(const MienStyleScales *style, int w, int h)
-{
-    int best = 0;
-    double longest = w > h ? w : h, least = INFINITY;
-    for (int i = 0; i < style->n_scales; i++) {
-        double far = fabs(log((double)style->size_px / style->divisor[i] / longest));
-        if (far < least) {
-            least = far;
-            best = i;
-        }
-    }
-    return &style->target[best];
-}
-
-static int open_style(MienRestyle *r, MienStyle **style, int w, int h)
+static int open_scene(const MienRestyle *r, MieniScene **scene, int w, int h)
 {
     MienStyleParams p = r->p.session;
     p.exec = r->p.exec;
     p.log = r->p.log;
     p.w_px = w;
     p.h_px = h;
-    return mien_style_create(style, r->p.model, target_for(&r->p.style, w, h), &p);
+    return mieni_scene_create(scene, r->p.model, &r->p.style, &p);
 }
 
 static int prepare(MienRestyle *r, int frame_w, int frame_h, int size_px)
@@ -124,9 +112,10 @@ static int prepare(MienRestyle *r, int frame_w, int frame_h, int size_px)
     unprepare(r);
     working_size(frame_w, frame_h, size_px, &r->w, &r->h);
     const size_t n = (size_t)r->w * (size_t)r->h;
-    int ret = open_style(r, &r->style, r->w, r->h);
+    int ret = open_scene(r, &r->scene, r->w, r->h);
     if (ret < 0)
         return ret;
+    r->style = mieni_scene_finest(r->scene);
     MienFlowParams f = MIEN_FLOW_DEFAULTS;
     f.exec = r->p.exec;
     f.log = r->p.log;
@@ -410,15 +399,14 @@ static int begin_scene(MienRestyle *r, double until_ms, MienRestyleInfo *info)
     Past *now = past(r, 0);
     Scene scene = { until_ms, info };
     MienStylePictureParams p = MIEN_STYLE_PICTURE_DEFAULTS;
-    p.style = r->p.session;
-    p.style.exec = r->p.exec;
-    p.style.log = r->p.log;
     p.iterations = r->c.cut_iterations;
     p.seed = r->p.seed;
     p.noise = r->c.init == MIEN_RESTYLE_INIT_NOISE ? 1 : 0;
     p.progress = scene_progress;
     p.priv = &scene;
-    return mien_style_picture(r->p.model, &r->p.style, &p, now->in, r->w, r->h, now->out);
+    for (int i = 0; i < MAX_REFS; i++)
+        mien_style_set_temporal(r->style, i, NULL, NULL, 0);
+    return mieni_scene_paint(r->scene, &p, now->in, now->out);
 }
 
 /* A picture with a past, or one that must start at its content. */
@@ -583,7 +571,7 @@ int mien_restyle_set_controls(MienRestyle *r, const MienRestyleControls *c)
 
 int mien_restyle_set_weights(MienRestyle *r, const MienStyleWeights *weights)
 {
-    int ret = r->style ? mien_style_set_weights(r->style, weights) : 0;
+    int ret = r->scene ? mieni_scene_set_weights(r->scene, weights) : 0;
     if (ret >= 0)
         r->p.session.weights = *weights;
     return ret;
@@ -591,13 +579,9 @@ int mien_restyle_set_weights(MienRestyle *r, const MienStyleWeights *weights)
 
 int mien_restyle_set_style(MienRestyle *r, const MienStyleScales *style)
 {
-    if (r->style) {
-        const MienStyleTarget *target = target_for(style, r->w, r->h);
-        double share = 1;
-        int ret = mien_style_set_target(r->style, &target, &share, 1);
-        if (ret < 0)
-            return ret;
-    }
+    int ret = r->scene ? mieni_scene_set_style(r->scene, style) : 0;
+    if (ret < 0)
+        return ret;
     r->p.style = *style;
     return 0;
 }
@@ -609,7 +593,7 @@ void mien_restyle_stats(const MienRestyle *r, MienRestyleStats *stats)
 
 int mien_restyle_create(MienRestyle **out, const MienRestyleParams *params)
 {
-    MienStyle *trial = NULL;
+    MieniScene *trial = NULL;
     *out = NULL;
     MienRestyle *r = mien_calloc(1, sizeof(*r));
     if (!r)
@@ -622,8 +606,8 @@ int mien_restyle_create(MienRestyle **out, const MienRestyleParams *params)
     if (ret >= 0 && params->size_px && (params->size_px < 64 || params->size_px > 4096))
         ret = mien_fail(params->log, MIEN_ERR(EINVAL), "style: a working size of %d is not within 64..4096", params->size_px);
     if (ret >= 0)
-        ret = open_style(r, &trial, 64, 64);
-    mien_style_destroy(&trial);
+        ret = open_scene(r, &trial, 64, 64);
+    mieni_scene_destroy(&trial);
     if (ret < 0) {
         mien_restyle_destroy(&r);
         return ret;
