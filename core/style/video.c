@@ -22,6 +22,7 @@
 #define MAX_BACK 4
 #define RING (MAX_BACK + 1)
 #define MAX_REFS 3
+#define LEAST_HEED 0.2f      /* what finished pixels count for beside raw ones */
 #define MIN_SIDE_PX 16       /* of the working picture: what the feature network's poolings need */
 #define DEFAULT_SIZE_PX 480
 #define BUDGET_CUT 4         /* times as long, with a budget */
@@ -34,6 +35,7 @@ static const int ref_back[MAX_REFS] = { 1, 2, 4 };
 typedef struct Past {
     MienFlowFrame *luma;
     float *in, *out; /* RGB */
+    float *worked;   /* iterations that each pixel of out has had, its past included; no more than a scene's first frame takes */
 } Past;
 
 struct MienRestyle {
@@ -50,6 +52,9 @@ struct MienRestyle {
     float *block;
     float *uv, *uv_back, *luma, *moved, *change, *tmp, *start, *last; /* last: the last result moved by the flow */
     float *target[MAX_REFS], *certainty[MAX_REFS], *certain_last;
+    float *worked; /* as Past's, before this frame's iterations */
+    float *heed;   /* what each pixel counts for in the style's statistics */
+    int heed_all;  /* all the same */
     MieniCut cut;
     MieniReducer reducer;
     MieniUpsampler upsampler;
@@ -124,7 +129,7 @@ static int prepare(MienRestyle *r, int frame_w, int frame_h, int size_px)
     ret = mien_flow_create(&r->flow, &f);
     for (int i = 0; i < RING && ret >= 0; i++)
         ret = mien_flow_frame_create(&r->ring[i].luma, &f);
-    size_t planes = 2 + 2 + 1 + 3 + 1 + 1 + 3 + 3 + 1 + MAX_REFS * 4 + RING * 6;
+    size_t planes = 2 + 2 + 1 + 3 + 1 + 1 + 3 + 3 + 1 + 1 + 1 + MAX_REFS * 4 + RING * 7;
     if (ret >= 0 && !(r->block = mien_malloc_array(n * planes, sizeof(float))))
         ret = MIEN_ERR(ENOMEM);
     if (ret < 0) {
@@ -136,16 +141,18 @@ static int prepare(MienRestyle *r, int frame_w, int frame_h, int size_px)
         float **p;
         int channels;
     } part[] = { { &r->uv, 2 }, { &r->uv_back, 2 }, { &r->luma, 1 }, { &r->moved, 3 }, { &r->change, 1 }, { &r->tmp, 1 },
-                 { &r->start, 3 }, { &r->last, 3 }, { &r->certain_last, 1 } };
+                 { &r->start, 3 }, { &r->last, 3 }, { &r->certain_last, 1 },
+                 { &r->worked, 1 }, { &r->heed, 1 } };
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(part); i++, at += n * (size_t)part[i - 1].channels)
         *part[i].p = at;
     for (int i = 0; i < MAX_REFS; i++, at += 4 * n) {
         r->target[i] = at;
         r->certainty[i] = at + 3 * n;
     }
-    for (int i = 0; i < RING; i++, at += 6 * n) {
+    for (int i = 0; i < RING; i++, at += 7 * n) {
         r->ring[i].in = at;
         r->ring[i].out = at + 3 * n;
+        r->ring[i].worked = at + 6 * n;
     }
     r->frame_w = frame_w;
     r->frame_h = frame_h;
@@ -305,6 +312,35 @@ static void move_result(MienRestyle *r, const Past *from, float m[3][4], float *
     }
 }
 
+/* A few iterations make no stroke: what has come into view is held to its last result only as far as that was worked out, or it would
+ * stay as raw as it was when it came. */
+static void hold_by_work(MienRestyle *r, const Past *from, float *certainty, float *worked)
+{
+    const size_t n = (size_t)r->w * (size_t)r->h;
+    const float whole = (float)r->c.cut_iterations;
+    mien_flow_warp(r->p.exec, from->worked, r->w, r->h, 1, r->uv, worked);
+    for (size_t k = 0; k < n; k++) {
+        float share = fminf(worked[k] / whole, 1);
+        worked[k] *= certainty[k];
+        certainty[k] *= share * share * share;
+    }
+}
+
+/* The Gram matrices are the whole picture's: where most of it has the style already, what is new hardly changes them and would stay as it is.
+ * So pixels count the less the more they are worked out. */
+static void heed_new(MienRestyle *r)
+{
+    const size_t n = (size_t)r->w * (size_t)r->h;
+    const float whole = (float)r->c.cut_iterations;
+    double raw = 0;
+    for (size_t k = 0; k < n; k++) {
+        float share = fminf(r->worked[k] / whole, 1);
+        r->heed[k] = 1 - (1 - LEAST_HEED) * share;
+        raw += (double)(1 - share);
+    }
+    r->heed_all = raw < 0.002 * (double)n;
+}
+
 /* Targets from the past, nearest first; a farther one counts where the nearer ones know nothing (Ruder et al. 2016, eq. 8). Returns
  * the number of targets, 0 if the nearest is certain almost nowhere: then this is a cut after all. */
 static int recall(MienRestyle *r)
@@ -330,11 +366,13 @@ static int recall(MienRestyle *r)
             mien_flow_warp(r->p.exec, from->out, r->w, r->h, 3, r->uv, r->last);
         }
         move_result(r, from, m, r->target[i], certainty, i == 0 ? r->start : NULL);
+        hold_by_work(r, from, certainty, i == 0 ? r->worked : r->change);
         for (int k = 0; k < i; k++)
             for (size_t x = 0; x < n; x++)
                 certainty[x] = fmaxf(certainty[x] - r->certainty[k][x], 0);
         n_targets++;
     }
+    heed_new(r);
     return n_targets;
 }
 
@@ -406,6 +444,7 @@ static int begin_scene(MienRestyle *r, double until_ms, MienRestyleInfo *info)
     p.priv = &scene;
     for (int i = 0; i < MAX_REFS; i++)
         mien_style_set_temporal(r->style, i, NULL, NULL, 0);
+    mien_style_set_mask(r->style, NULL);
     return mieni_scene_paint(r->scene, &p, now->in, now->out);
 }
 
@@ -416,6 +455,7 @@ static int follow(MienRestyle *r, int n_targets, double until_ms, MienRestyleInf
     Past *now = past(r, 0);
     int most = c->budget_ms > 0 ? 1000 : c->iterations, own = c->init == MIEN_RESTYLE_INIT_CONTENT;
     int ret = mien_style_set_content(r->style, now->in);
+    mien_style_set_mask(r->style, r->heed_all ? NULL : r->heed);
     for (int i = 0; i < MAX_REFS && ret >= 0; i++)
         ret = mien_style_set_temporal(r->style, i, i < n_targets ? r->target[i] : NULL, r->certainty[i], c->temporal);
     if (ret >= 0)
@@ -433,6 +473,15 @@ static int follow(MienRestyle *r, int n_targets, double until_ms, MienRestyleInf
     if (ret >= 0)
         mien_style_get(r->style, now->out);
     return ret;
+}
+
+static void count_work(MienRestyle *r, const MienRestyleInfo *info)
+{
+    const size_t n = (size_t)r->w * (size_t)r->h;
+    const float most = (float)r->c.cut_iterations;
+    float *worked = past(r, 0)->worked;
+    for (size_t k = 0; k < n; k++)
+        worked[k] = info->cut || r->c.init == MIEN_RESTYLE_INIT_CONTENT ? most : fminf(r->worked[k] + (float)info->iterations, most);
 }
 
 static int repaint(MienRestyle *r, double begin_ms, MienRestyleInfo *info)
@@ -454,8 +503,10 @@ static int repaint(MienRestyle *r, double begin_ms, MienRestyleInfo *info)
     } else {
         ret = follow(r, n_targets, until, info);
     }
-    if (ret >= 0)
+    if (ret >= 0) {
+        count_work(r, info);
         measure(r, info->cut, info);
+    }
     return ret;
 }
 

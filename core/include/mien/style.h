@@ -128,8 +128,8 @@ int mien_style_set_target(MienStyle *style, const MienStyleTarget *const *target
 int mien_style_set_content(MienStyle *style, const float *rgb);
 
 /* Part of the picture to be styled, h·w f32 0..1: pixels count in the style's Gram matrices by their weight. (Pixels with 0 are
- * still free: composing the result with the content is the caller's.) Copied. NULL: all of it. A mask that is 0 everywhere
- * leaves the style out. */
+ * still free: composing the result with the content is the caller's.) Borrowed until it is replaced. NULL: all of it. A mask that is
+ * 0 everywhere leaves the style out. */
 void mien_style_set_mask(MienStyle *style, const float *mask);
 
 /* Pulls x to a picture, commonly the last result warped to this frame. i_ref: 0..MIEN_STYLE_MAX_REFS-1, each with its own weight
