@@ -114,8 +114,9 @@ int mien_gallery_check(MienGallery *g, void (*report)(void *priv, const char *te
         return ret;
     g->quiet++;
     if ((ret = check_sqlite(&f)) >= 0 && (ret = check_people(&f)) >= 0 && (ret = check_samples(&f)) >= 0) {
-        ret = mieni_audit_check(g, find, &f);
-        ret = settle(&f, ret);
+        ret = settle(&f, mieni_calibrations_check(g, find, &f));
+        if (ret >= 0)
+            ret = settle(&f, mieni_audit_check(g, find, &f));
     }
     g->quiet--;
     if (ret < 0)

@@ -10,7 +10,7 @@
 #include "mien/gallery.h"
 
 #define MIENI_APPLICATION_ID 0x4d49454e /* "MIEN" */
-#define MIENI_SCHEMA_VERSION 2
+#define MIENI_SCHEMA_VERSION 3
 #define MIENI_BUSY_MS 5000
 #define MIENI_DIM_MIN 2
 #define MIENI_DIM_MAX 1024
@@ -140,6 +140,9 @@ int mieni_sample_insert(MienGallery *g, int64_t person, int64_t model, const flo
 int mieni_audit(MienGallery *g, const char *verb, int64_t person, const char *detail);
 /* Walks the chain, calls report for every break; returns their number. */
 int mieni_audit_check(MienGallery *g, void (*report)(void *priv, const char *text), void *priv);
+
+/* ---- calibration.c: calls report for every row that can't be one; 0 or a negative code. */
+int mieni_calibrations_check(MienGallery *g, void (*report)(void *priv, const char *text), void *priv);
 
 /* ---- search.c */
 void mieni_index_free(MieniIndex *index);

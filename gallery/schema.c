@@ -100,7 +100,36 @@ static const char learning_and_strangers[] =
     ") STRICT;"
     "CREATE INDEX stranger_sample_stranger ON stranger_sample (stranger);";
 
+/* Made anew instead of altered: no program of ours wrote a row before, but another one may have. */
+static const char calibration_details[] =
+    "CREATE TEMP TABLE before AS SELECT * FROM main.calibration;"
+    "DROP TABLE main.calibration;"
+    "CREATE TABLE calibration ("
+    "  id INTEGER PRIMARY KEY,"
+    "  model INTEGER NOT NULL REFERENCES model (id) ON DELETE CASCADE,"
+    "  created TEXT NOT NULL,"
+    "  basis TEXT NOT NULL DEFAULT 'published' CHECK (basis IN ('published', 'strangers')),"
+    "  fpir REAL NOT NULL CHECK (fpir BETWEEN 0 AND 1),"
+    "  threshold REAL NOT NULL CHECK (threshold BETWEEN -1 AND 1),"
+    "  margin REAL NOT NULL DEFAULT 0 CHECK (margin BETWEEN 0 AND 2),"
+    "  verify_threshold REAL CHECK (verify_threshold BETWEEN -1 AND 1),"
+    "  fnir REAL CHECK (fnir BETWEEN 0 AND 1),"
+    "  fnir_low REAL CHECK (fnir_low BETWEEN 0 AND 1),"
+    "  fnir_high REAL CHECK (fnir_high BETWEEN 0 AND 1),"
+    "  fpir_measured REAL CHECK (fpir_measured BETWEEN 0 AND 1),"
+    "  fpir_low REAL CHECK (fpir_low BETWEEN 0 AND 1),"
+    "  fpir_high REAL CHECK (fpir_high BETWEEN 0 AND 1),"
+    "  n_people INTEGER NOT NULL CHECK (n_people >= 0),"
+    "  n_samples INTEGER NOT NULL CHECK (n_samples >= 0),"
+    "  n_mated INTEGER NOT NULL DEFAULT 0 CHECK (n_mated >= 0),"
+    "  n_impostors INTEGER NOT NULL CHECK (n_impostors >= 0)"
+    ") STRICT;"
+    "INSERT INTO main.calibration (id, model, created, fpir, threshold, margin, fnir, fnir_low, fnir_high, n_people, n_samples, n_impostors)"
+    "  SELECT id, model, created, fpir, threshold, margin, fnir, fnir_low, fnir_high, n_people, n_samples, n_impostors FROM before;"
+    "DROP TABLE before;";
+
 const MieniMigration mieni_migrations[MIENI_SCHEMA_VERSION] = {
     { 1, "people, templates and audit", people_and_templates },
     { 2, "calibration, learnt similarity and clusters of strangers", learning_and_strangers },
+    { 3, "what a calibration rests on", calibration_details },
 };

@@ -202,6 +202,31 @@ static int call_export_json(MienGallery *g) { return mien_gallery_export(g, the_
 static int call_import(MienGallery *g) { return mien_gallery_import(g, the_import, NULL); }
 static int call_audit(MienGallery *g) { return mien_gallery_audit(g, "look", ""); }
 
+static int call_put_calibration(MienGallery *g)
+{
+    MienCalibration c = { .fpir = 0.01, .threshold_sim_cos = 0.5, .margin_sim_cos = 0.05, .verify_sim_cos = 0.4, .fnir = NAN,
+                          .fnir_low = NAN, .fnir_high = NAN, .fpir_measured = 0.25, .fpir_low = 0, .fpir_high = 1, .n_people = 3 };
+    return mien_gallery_put_calibration(g, &c);
+}
+
+static int call_calibration(MienGallery *g)
+{
+    MienCalibration c;
+    int64_t n_now;
+    int ret = mien_gallery_calibration(g, &c, &n_now);
+    return ret < 0 ? ret : (int)n_now;
+}
+
+static int call_templates(MienGallery *g)
+{
+    float *v;
+    int64_t *person;
+    int dim, n = mien_gallery_templates(g, &v, &person, &dim);
+    mien_free(v);
+    mien_free(person);
+    return n;
+}
+
 static const Call calls[] = {
     { "model", call_model, 0 },
     { "bind", call_bind, 0 },
@@ -227,6 +252,9 @@ static const Call calls[] = {
     { "export json", call_export_json, 0 },
     { "import", call_import, 0 },
     { "audit", call_audit, 0 },
+    { "put calibration", call_put_calibration, 0 },
+    { "calibration", call_calibration, 3 },
+    { "templates", call_templates, 4 },
 };
 
 /* ---- the state before and after */
@@ -268,7 +296,10 @@ static void describe(const char *path, char *text, size_t text_bytes)
     assert_int_equal(ret, 0);
     int n = mien_gallery_people(g, &list);
     assert_true(n >= 0);
-    text[0] = '\0';
+    MienCalibration c;
+    ret = mien_gallery_calibration(g, &c, NULL);
+    assert_true(ret == 0 || ret == MIEN_E_NOTFOUND);
+    snprintf(text, text_bytes, "%.4f\n", ret ? NAN : c.threshold_sim_cos);
     for (int i = 0; i < n; i++) {
         MienSample *s;
         int n_samples = mien_gallery_samples(g, list[i].id, &s);
@@ -300,6 +331,8 @@ static void make_base(void)
     add(g, "Ann", 2);
     add(g, "Bob", 3);
     add(g, "Carl", 4);
+    MienCalibration c = { .fpir = 0.02, .threshold_sim_cos = 0.45, .verify_sim_cos = 0.4, .n_people = 3 };
+    assert_int_equal(mien_gallery_put_calibration(g, &c), 0);
     mien_gallery_close(&g);
     base = read_bytes(the_path, &base_bytes);
     snprintf(the_path, sizeof(the_path), "%s", in_folder("fault.db"));

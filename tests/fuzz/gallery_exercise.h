@@ -38,6 +38,10 @@ static inline void exercise_reading(MienGallery *g, int dim, const char *scratch
     MienGalleryModel model;
     MienGalleryStats stats;
     MienMatch match;
+    MienCalibration calibration;
+    float *templates;
+    int64_t *whose, n_now;
+    int own_dim;
     MienCandidate candidate[5];
     MienPerson *people, person;
     MienSample *samples;
@@ -61,6 +65,10 @@ static inline void exercise_reading(MienGallery *g, int dim, const char *scratch
     }
     if (n >= 0)
         mien_free(people);
+    must(documented(mien_gallery_calibration(g, &calibration, &n_now)), "calibration");
+    must(documented(mien_gallery_templates(g, &templates, &whose, &own_dim)), "templates");
+    mien_free(templates);
+    mien_free(whose);
     must(documented(mien_gallery_check(g, ignore_line, &n_lines)), "check");
     must(documented(mien_gallery_export(g, scratch)), "export");
     unlink(scratch);
@@ -74,12 +82,14 @@ static inline void exercise_writing(MienGallery *g, int dim)
     float v[MIEN_FACE_MAX_DIM] = { 0, 0.6f, -0.8f };
     MienSample sample = { .quality = 0.5f };
     MienErasure erasure;
+    MienCalibration calibration = { .fpir = 0.01, .threshold_sim_cos = 0.5, .margin_sim_cos = 0.05, .verify_sim_cos = 0.4 };
     must(documented(mien_gallery_add(g, "Somebody New", v, dim, &sample)), "add");
     must(documented(mien_gallery_rename(g, "Ann Early", "Ann Late")), "rename");
     must(documented(mien_gallery_merge(g, "Somebody New", "Ann Late")), "merge");
     must(documented(mien_gallery_set_ignored(g, "Ann Late", 1)), "ignore");
     must(documented(mien_gallery_set_notes(g, "Ann Late", "a", "2090-01-01", "b")), "notes");
     must(documented(mien_gallery_forget(g, "Ann Late", &erasure)), "forget");
+    must(documented(mien_gallery_put_calibration(g, &calibration)), "put calibration");
     must(documented(mien_gallery_compact(g)), "compact");
 }
 

@@ -113,7 +113,7 @@ static void creates_private(void **state)
     assert_int_not_equal(stat(in_folder("deep/er/gallery.db-wal"), &st), 0);
     path = in_folder("deep/er/gallery.db");
     assert_int_equal(raw_number(path, "PRAGMA application_id"), 0x4d49454e);
-    assert_int_equal(raw_number(path, "PRAGMA user_version"), 2);
+    assert_int_equal(raw_number(path, "PRAGMA user_version"), 3);
     assert_int_equal(raw_number(path, "SELECT count(*) FROM pragma_table_list WHERE strict AND name IN ('model', 'person',"
                                 "'sample', 'calibration', 'similarity', 'stranger', 'stranger_sample', 'audit')"), 8);
 }
@@ -782,7 +782,7 @@ static void stats_and_audit(void **state)
     assert_int_equal(s.n_samples, 2);
     assert_int_equal(s.n_ignored, 1);
     assert_int_equal(s.n_expired, 1);
-    assert_int_equal(s.schema_version, 2);
+    assert_int_equal(s.schema_version, 3);
     assert_true(s.file_bytes > 4096);
     assert_int_equal(s.n_audit, 6); /* create, bind, 2 × enroll, ignore, notes */
     assert_int_equal(strlen(s.audit_head), 64);

@@ -3,15 +3,21 @@
 
 #define OLD_HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OLD_SQL "tests/data/gallery-v1.sql"
+#define SCHEMA_2_SQL "tests/data/gallery-v2.sql"
 
-static void make_old(const char *path)
+static void make_from(const char *sql_path, const char *path)
 {
     size_t bytes;
-    uint8_t *sql = read_bytes(OLD_SQL, &bytes);
+    uint8_t *sql = read_bytes(sql_path, &bytes);
     assert_non_null(sql);
     sql[bytes] = '\0';
     raw_sql(path, (const char *)sql);
     free(sql);
+}
+
+static void make_old(const char *path)
+{
+    make_from(OLD_SQL, path);
 }
 
 static void expect_old_people(MienGallery *g)
@@ -64,7 +70,7 @@ static void opens_schema_1(void **state)
     assert_int_equal(mien_gallery_open(&g, path, MIEN_GALLERY_WRITE, test_log()), 0);
     expect_old_people(g);
     assert_int_equal(mien_gallery_stats(g, &s), 0);
-    assert_int_equal(s.schema_version, 2);
+    assert_int_equal(s.schema_version, 3);
     assert_int_equal(s.n_audit, 8); /* and one line about the migration */
     float v[4] = { 0, 0, 0, 1 };
     MienSample sample = { .quality = 1 };
@@ -91,6 +97,35 @@ static void opens_schema_1(void **state)
     sqlite3_finalize(a);
     sqlite3_finalize(b);
     sqlite3_close(db);
+}
+
+/* A calibration that lay in a file before calibrations were written: a reader leaves it alone, a writer brings it over. */
+static void opens_schema_2(void **state)
+{
+    (void)state;
+    MienGallery *g;
+    MienCalibration c;
+    int64_t n_now;
+    const char *path = in_folder("v2.db");
+    make_from(SCHEMA_2_SQL, path);
+    assert_int_equal(mien_gallery_open(&g, path, MIEN_GALLERY_READ, test_log()), 0);
+    assert_int_equal(mien_gallery_calibration(g, &c, &n_now), MIEN_E_NOTFOUND);
+    assert_int_equal(mien_gallery_check(g, NULL, NULL), 0);
+    assert_string_equal(said, "");
+    mien_gallery_close(&g);
+    assert_int_equal(mien_gallery_open(&g, path, MIEN_GALLERY_WRITE, test_log()), 0);
+    assert_int_equal(mien_gallery_calibration(g, &c, &n_now), 0);
+    assert_float_equal(c.threshold_sim_cos, 0.52, 0);
+    assert_float_equal(c.verify_sim_cos, 0.52, 0); /* nothing better is known */
+    assert_float_equal(c.margin_sim_cos, 0.06, 0);
+    assert_float_equal(c.fnir_low, 0.0625, 0);
+    assert_true(isnan(c.fpir_measured) && isnan(c.fpir_high));
+    assert_int_equal(c.basis, MIEN_BASIS_PUBLISHED);
+    assert_int_equal(c.n_impostors, 400);
+    assert_string_equal(c.created, "2026-11-24T10:00:00Z");
+    assert_int_equal(n_now, 1); /* of three people one is ignored and one has expired */
+    assert_int_equal(mien_gallery_check(g, NULL, NULL), 0);
+    mien_gallery_close(&g);
 }
 
 typedef struct Texts {
@@ -243,7 +278,7 @@ static void foreign_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens_schema_1), cmocka_unit_test(damaged_rows), cmocka_unit_test(foreign_schema),
+        cmocka_unit_test(opens_schema_1), cmocka_unit_test(opens_schema_2), cmocka_unit_test(damaged_rows), cmocka_unit_test(foreign_schema),
     };
     return cmocka_run_group_tests(tests, make_test_folder, remove_test_folder);
 }

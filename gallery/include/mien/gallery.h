@@ -16,6 +16,7 @@
 #ifndef MIEN_GALLERY_H
 #define MIEN_GALLERY_H
 
+#include "mien/calibrate.h"
 #include "mien/common.h"
 #include "mien/log.h"
 #include "mien/tagger.h" /* MienMatch, MIEN_NAME_MAX_BYTES */
@@ -134,7 +135,7 @@ typedef struct MienGalleryStats {
 int mien_gallery_stats(MienGallery *gallery, MienGalleryStats *stats);
 
 /* SQLite's integrity_check and foreign_key_check, then every template (size, finite, length 1), name, date and the audit
- * chain. report (NULL allowed) is called per finding; returns the number of findings, 0: sound. Changes nothing. */
+ * chain, and the calibrations. report (NULL allowed) is called per finding; returns the number of findings, 0: sound. Changes nothing. */
 int mien_gallery_check(MienGallery *gallery, void (*report)(void *priv, const char *text), void *priv);
 /* SQLite's online backup into a new file, complete even while others write. MIEN_E_EXISTS if the file is there. */
 int mien_gallery_backup(MienGallery *gallery, const char *path);
@@ -143,6 +144,17 @@ int mien_gallery_backup(MienGallery *gallery, const char *path);
  * as if it were new; all or nothing. *n_added (NULL allowed) counts samples. */
 int mien_gallery_export(MienGallery *gallery, const char *path);
 int mien_gallery_import(MienGallery *gallery, const char *path, int *n_added);
+
+/* Thresholds from data (mien/calibrate.h). Stored: `created` is set. MIEN_ERR(EINVAL): impossible numbers, or the gallery belongs to no
+ * encoder. The newest one counts; they go with their encoder, and into backups, but not into exports: a calibration is of one gallery at
+ * one size. */
+int mien_gallery_put_calibration(MienGallery *gallery, MienCalibration *calibration);
+/* The newest of the gallery's encoder; MIEN_E_NOTFOUND (not logged): none. n_people_now (NULL allowed): how many could be named
+ * today, for mien_calibration_covers. */
+int mien_gallery_calibration(MienGallery *gallery, MienCalibration *calibration, int64_t *n_people_now);
+/* Copies of the templates of all who can be named: active, not expired; a person's lie together. Damaged ones are left out. The
+ * caller frees both with mien_free (NULL where there are none). Returns how many. */
+int mien_gallery_templates(MienGallery *gallery, float **embedding, int64_t **person, int *dim);
 
 /* A line in the hash-chained audit table. The calls above write theirs by themselves, with the person as a salted hash; exposed
  * for verbs of the tool. verb 1..32 bytes, detail up to 255, no control characters. The line outlives the people: never put
