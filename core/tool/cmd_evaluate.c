@@ -1,17 +1,14 @@
 /* mien evaluate pairs: accuracy of 1:1 on a list of pairs of pictures. Each distinct picture is read, detected and embedded once,
  * side by side; then every pair has a distance and the rest is statistics (roc.c). */
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "faces.h"
-#include "media.h"
 #include "pairs.h"
+#include "portraits.h"
 #include "roc.h"
 #include "svg.h"
-#include "work.h"
 
 typedef struct EvaluateOptions {
     const char *pairs, *root, *plot, *distances;
@@ -22,143 +19,9 @@ typedef struct Evaluate {
     const EvaluateOptions *o;
     PairList list;
     Faces faces;
-    float *embedding;  /* n_pictures × dim */
-    char *not_found;   /* per picture: no face was found, the middle was taken */
-    int *err;          /* per picture */
-    char (*message)[512]; /* ring of lead */
-    int lead;
-    Progress progress;
+    Portraits portraits; /* of list.picture */
     RocPair *pair;
 } Evaluate;
-
-static char *picture_path(const Evaluate *e, size_t i)
-{
-    const char *name = e->list.picture[i], *root = *name == '/' ? "" : e->o->root ? e->o->root : ".";
-    size_t bytes = strlen(root) + strlen(name) + 2;
-    char *path = mien_malloc(bytes);
-    if (path)
-        snprintf(path, bytes, "%s%s%s", root, *root ? "/" : "", name);
-    return path;
-}
-
-/* ---- a picture */
-
-/* The face nearest the middle. A face that the detector is not sure of is better than none, and where there is none at all, the box
- * in which a portrait has it. */
-static int central_face(MienFaceEngine *engine, const MienImage *img, MienFace *faces, MienFace *found, char *not_found)
-{
-    /* a portrait's face is large: the small input sees it best and takes the fewest patterns for faces */
-    static const MienDetectParams tries[] = {
-        { .size_px = 320, .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f },
-        { .size_px = 640, .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f },
-        { .thorough = 1, .min_face_px = 20, .min_prob = 0.7f, .max_iou = 0.3f },
-        { .thorough = 1, .min_face_px = 20, .min_prob = 0.3f, .max_iou = 0.3f },
-    };
-    int n = 0;
-    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(tries) && !n; i++)
-        n = mien_face_detect(engine, img, &tries[i], faces, FACES_MAX);
-    if (n < 0)
-        return n;
-    if (n) {
-        *found = faces[mien_face_central(img, faces, n)];
-        return 0;
-    }
-    float side = 0.5f * (float)(img->w_px < img->h_px ? img->w_px : img->h_px), cx = 0.5f * (float)img->w_px, cy = 0.5f * (float)img->h_px;
-    *not_found = 1;
-    *found = (MienFace){ .box_px = { cx - 0.4f * side, cy - 0.5f * side, cx + 0.4f * side, cy + 0.5f * side } };
-    return 0;
-}
-
-static void keep_message(void *priv, MienLogLevel level, const char *fmt, va_list ap)
-{
-    char *message = priv;
-    if (level == MIEN_LOG_ERROR && !*message)
-        vsnprintf(message, 512, fmt, ap);
-}
-
-static int embed_picture(Evaluate *e, int worker, size_t i, MienLog log)
-{
-    MienFaceEngine *engine = e->faces.engine[worker];
-    char *path = picture_path(e, i);
-    MienFace *faces = mien_calloc(FACES_MAX, sizeof(*faces)), face;
-    uint8_t *rgb8 = NULL;
-    MienImage img;
-    int ret = path && faces ? media_read_picture(path, &rgb8, &img, NULL, log) : MIEN_ERR(ENOMEM);
-    if (ret >= 0)
-        ret = central_face(engine, &img, faces, &face, &e->not_found[i]);
-    if (ret >= 0)
-        ret = mien_face_landmarks(engine, &img, &face, 1);
-    if (ret >= 0)
-        ret = mien_face_embed(engine, &img, &face, 1, e->embedding + i * (size_t)e->faces.dim);
-    if (ret < 0)
-        mien_log(log, MIEN_LOG_ERROR, "%s: %s", path ? path : "", mien_strerror(ret)); /* unless something was said already */
-    mien_free(rgb8);
-    mien_free(faces);
-    mien_free(path);
-    return ret;
-}
-
-static void make(void *priv, int worker, int64_t i)
-{
-    Evaluate *e = priv;
-    char *message = e->message[i % e->lead];
-    *message = 0;
-    e->err[i] = embed_picture(e, worker, (size_t)i, (MienLog){ .write = keep_message, .priv = message, .level = MIEN_LOG_ERROR });
-}
-
-static int take(void *priv, int64_t i)
-{
-    Evaluate *e = priv;
-    if (e->err[i] >= 0)
-        return 0;
-    tool_error(e->tool, "%s; nothing is evaluated, because a pair would be missing", safe(e->message[i % e->lead]));
-    return 1;
-}
-
-static void tick(void *priv, int64_t done)
-{
-    progress_step(&((Evaluate *)priv)->progress, done);
-}
-
-/* ---- steps */
-
-/* Better to hear of a missing picture now than after an hour. */
-static int all_there(const Evaluate *e)
-{
-    int64_t n_missing = 0;
-    for (size_t i = 0; i < e->list.n_pictures; i++) {
-        char *path = picture_path(e, i);
-        if (!path)
-            return tool_error(e->tool, "out of memory"), 0;
-        if (access(path, R_OK) && !n_missing++)
-            tool_error(e->tool, "%s: %s%s", safe(path), strerror(errno), e->o->root ? "" : " (--root says where the pictures are)");
-        mien_free(path);
-    }
-    if (n_missing > 1)
-        tool_error(e->tool, "%lld of %zu pictures cannot be read", (long long)n_missing, e->list.n_pictures);
-    return !n_missing;
-}
-
-static int embed_all(Evaluate *e)
-{
-    size_t n = e->list.n_pictures;
-    e->lead = 8 * e->faces.n_workers;
-    e->embedding = mien_malloc_array(n * (size_t)e->faces.dim, sizeof(float));
-    e->not_found = mien_calloc(n, 1);
-    e->err = mien_calloc(n, sizeof(int));
-    e->message = mien_calloc((size_t)e->lead, sizeof(*e->message));
-    if (!e->embedding || !e->not_found || !e->err || !e->message)
-        return tool_error(e->tool, "out of memory"), MIEN_ERR(ENOMEM);
-    progress_begin(&e->progress, e->tool, "pictures", (int64_t)n);
-    Work w = { .make = make, .take = take, .tick = tick, .priv = e, .n_workers = e->faces.n_workers, .lead = e->lead };
-    int ret = work_in_order(&w, (int64_t)n);
-    progress_end(&e->progress);
-    if (!ret && interrupted())
-        return tool_error(e->tool, "interrupted; nothing is evaluated"), -1;
-    if (ret < 0)
-        tool_error(e->tool, "the pictures cannot be worked on: %s", mien_strerror(ret));
-    return ret ? -1 : 0;
-}
 
 static int measure_pairs(Evaluate *e)
 {
@@ -167,7 +30,7 @@ static int measure_pairs(Evaluate *e)
     if (!e->pair)
         return tool_error(e->tool, "out of memory"), -1;
     for (size_t i = 0; i < e->list.n_pairs; i++) {
-        const float *a = e->embedding + (size_t)e->list.pair[i].a * dim, *b = e->embedding + (size_t)e->list.pair[i].b * dim;
+        const float *a = e->portraits.embedding + (size_t)e->list.pair[i].a * dim, *b = e->portraits.embedding + (size_t)e->list.pair[i].b * dim;
         double sum = 0;
         for (size_t k = 0; k < dim; k++)
             sum += ((double)a[k] - (double)b[k]) * ((double)a[k] - (double)b[k]);
@@ -238,7 +101,7 @@ static int print_report(const Evaluate *e, const RocReport *r, double seconds)
     int64_t n_not_found = 0;
     double rate = (double)e->list.n_pictures / fmax(seconds, 1e-3);
     for (size_t i = 0; i < e->list.n_pictures; i++)
-        n_not_found += e->not_found[i];
+        n_not_found += e->portraits.not_found[i];
     if (e->tool->json) {
         struct cJSON *j = json_object();
         json_real(j, "accuracy_10fold", r->accuracy_10fold, 6);
@@ -265,7 +128,7 @@ static int print_report(const Evaluate *e, const RocReport *r, double seconds)
             json_item_real(folds, r->fold[i], 6);
         struct cJSON *lost = json_add_array(j, "not_found");
         for (size_t i = 0; i < e->list.n_pictures; i++)
-            if (e->not_found[i])
+            if (e->portraits.not_found[i])
                 json_item_str(lost, e->list.picture[i]);
         return json_print(e->tool, j, STATUS_OK);
     }
@@ -301,7 +164,9 @@ static int run_evaluate(Tool *tool, const void *options, int n_args, char **args
         tool_error(tool, "%s: there are no pairs in it", safe(e.o->pairs));
         goto out;
     }
-    if (!all_there(&e) || faces_open(&e.faces, tool, NULL, 1, (int64_t)e.list.n_pictures) < 0 || embed_all(&e) < 0 || measure_pairs(&e) < 0)
+    if (!portraits_there(tool, e.o->root, e.list.picture, e.list.n_pictures) ||
+        faces_open(&e.faces, tool, NULL, 1, (int64_t)e.list.n_pictures) < 0 ||
+        portraits_embed(&e.portraits, tool, &e.faces, e.o->root, e.list.picture, e.list.n_pictures) < 0 || measure_pairs(&e) < 0)
         goto out;
     double seconds = seconds_now() - start;
     int ret = roc_report(e.pair, e.list.n_pairs, &r);
@@ -312,10 +177,7 @@ static int run_evaluate(Tool *tool, const void *options, int n_args, char **args
         status = print_report(&e, &r, seconds);
 out:
     mien_free(e.pair);
-    mien_free(e.embedding);
-    mien_free(e.not_found);
-    mien_free(e.err);
-    mien_free(e.message);
+    portraits_free(&e.portraits);
     pairs_free(&e.list);
     faces_close(&e.faces);
     return status;
