@@ -113,11 +113,10 @@ int mien_gallery_check(MienGallery *g, void (*report)(void *priv, const char *te
     if (ret < 0)
         return ret;
     g->quiet++;
-    if ((ret = check_sqlite(&f)) >= 0 && (ret = check_people(&f)) >= 0 && (ret = check_samples(&f)) >= 0) {
-        ret = settle(&f, mieni_calibrations_check(g, find, &f));
-        if (ret >= 0)
-            ret = settle(&f, mieni_audit_check(g, find, &f));
-    }
+    if ((ret = check_sqlite(&f)) >= 0 && (ret = check_people(&f)) >= 0 && (ret = check_samples(&f)) >= 0 &&
+        (ret = settle(&f, mieni_similarity_check(g, find, &f))) >= 0 &&
+        (ret = settle(&f, mieni_calibrations_check(g, find, &f))) >= 0)
+        ret = settle(&f, mieni_audit_check(g, find, &f));
     g->quiet--;
     if (ret < 0)
         return mien_fail(g->log, ret, "%s: %s", g->path, g->err_text);

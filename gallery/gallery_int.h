@@ -18,6 +18,10 @@
 #define MIENI_HASH_HEX 64
 #define MIENI_SALT_BYTES 16
 
+/* scan.c, see there. */
+typedef void (*MieniLearntScanFn)(const float *restrict row, size_t ld_elems, size_t n_rows, const float *restrict probe,
+                                  const float *restrict weight, float bias, float *restrict logit);
+
 /* search.c: templates packed for the scan, and whose they are. */
 typedef struct MieniIndexPerson {
     int64_t id;
@@ -37,6 +41,8 @@ typedef struct MieniIndex {
     char *names;
     size_t names_bytes, cap_names;
     float *probe;              /* ld_elems */
+    MieniLearntScanFn learnt;  /* NULL: ranked by cosine */
+    float *weight, bias;       /* of the learnt unit; weight has ld_elems, zeros behind dim */
     int64_t next_expiry;       /* when `expired` must be looked at again */
     size_t n_bad;              /* rows left out because they are damaged */
 } MieniIndex;
@@ -63,6 +69,7 @@ struct MienGallery {
     int64_t retry_at_ms;
     MieniIndex index;
 
+    MienSimilarityKind similarity; /* by which searches rank */
     int has_want;      /* mien_gallery_bind was called: the encoder this handle stands for */
     MienGalleryModel want;
 };
@@ -136,6 +143,12 @@ int mieni_hash_check(const char *hex);                            /* "" or 64 lo
 int mieni_sample_insert(MienGallery *g, int64_t person, int64_t model, const float *v, int dim, const MienSample *sample,
                         int64_t *id);
 
+/* ---- similarity.c: inside a transaction. MIEN_E_NOTFOUND: there is none of this kind for the gallery's encoder; logged where
+ * `needed`. A damaged one is MIEN_E_CORRUPT. */
+int mieni_similarity_read(MienGallery *g, MienSimilarityKind kind, int needed, MienGallerySimilarity *s);
+/* A finding for every row of the table that is damaged. */
+int mieni_similarity_check(MienGallery *g, void (*report)(void *priv, const char *text), void *priv);
+
 /* ---- audit.c: one line, inside the caller's transaction. person 0: of nobody. */
 int mieni_audit(MienGallery *g, const char *verb, int64_t person, const char *detail);
 /* Walks the chain, calls report for every break; returns their number. */
@@ -153,6 +166,11 @@ typedef void (*MieniScanFn)(const float *restrict row, size_t ld_elems, size_t n
                             float *restrict sim);
 void mieni_scan_f32_c(const float *restrict row, size_t ld_elems, size_t n_rows, const float *restrict probe,
                       float *restrict sim);
+/* MieniLearntScanFn: the logits of a learnt unit (mien/similarity.h) in the same way; weight is aligned as probe is and 0 behind dim. */
+void mieni_scan_logistic_c(const float *restrict row, size_t ld_elems, size_t n_rows, const float *restrict probe,
+                           const float *restrict weight, float bias, float *restrict logit);
+void mieni_scan_chi2_c(const float *restrict row, size_t ld_elems, size_t n_rows, const float *restrict probe,
+                       const float *restrict weight, float bias, float *restrict logit);
 
 /* ---- needle.c: finds pieces of templates in raw bytes. Templates are cut into pieces of 64 bytes (and their last 64 bytes), so that
  * a part of one that survived in a torn page is found as well. A piece of one repeated byte is no evidence and is left out. */

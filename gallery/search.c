@@ -1,6 +1,7 @@
-/* Search: an exact scan of all templates, packed into one block of memory. The block is read in one transaction, and again
+/* Search: an exact scan of all templates, packed into one block of memory, by cosine or by a learnt similarity. The block is read in one transaction, and again
  * when the file was changed or replaced; if that fails, what was read before is used on, with one warning. Damaged templates
  * and people with damaged names are left out. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +21,7 @@ void mieni_index_free(MieniIndex *index)
     mien_free(index->person);
     mien_free(index->names);
     mien_free(index->probe);
+    mien_free(index->weight);
     memset(index, 0, sizeof(*index));
 }
 
@@ -147,6 +149,22 @@ static int poll_version(MienGallery *g)
     return 0;
 }
 
+static int load_similarity(MienGallery *g, MieniIndex *x)
+{
+    MienGallerySimilarity s;
+    if (g->similarity == MIEN_SIMILARITY_DISTANCE)
+        return 0;
+    int ret = mieni_similarity_read(g, g->similarity, 1, &s);
+    if (ret < 0)
+        return ret;
+    if (!(x->weight = mien_calloc((size_t)x->ld_elems, sizeof(float))))
+        return mieni_gallery_fail(g, MIEN_ERR(ENOMEM), "out of memory");
+    memcpy(x->weight, s.unit.w, (size_t)x->dim * sizeof(float));
+    x->bias = s.unit.b;
+    x->learnt = g->similarity == MIEN_SIMILARITY_CHI2 ? mieni_scan_chi2_c : mieni_scan_logistic_c;
+    return 0;
+}
+
 static int load_all(MienGallery *g, MieniIndex *x)
 {
     MienGalleryModel model;
@@ -158,7 +176,7 @@ static int load_all(MienGallery *g, MieniIndex *x)
     x->ld_elems = (model.dim + 15) / 16 * 16;
     if (!(x->probe = mien_calloc((size_t)x->ld_elems + 16, sizeof(float)))) /* never NULL: says that there is an index */
         return mieni_gallery_fail(g, MIEN_ERR(ENOMEM), "out of memory");
-    if ((ret = load_people(g, x)) < 0 || !model_id)
+    if ((ret = load_people(g, x)) < 0 || (ret = load_similarity(g, x)) < 0 || !model_id)
         return ret;
     if ((ret = load_rows(g, x, model_id)) < 0)
         return ret;
@@ -278,28 +296,46 @@ static const char *name_of(const MieniIndex *x, size_t person)
     return x->names + x->person[person].name_at;
 }
 
+/* What rows [r, r + n) are ranked by: the learnt logit if there is one, else the cosine. */
+static void measure(const MieniIndex *x, size_t r, size_t n, float *value)
+{
+    const float *row = x->row + r * (size_t)x->ld_elems;
+    if (x->learnt)
+        x->learnt(row, (size_t)x->ld_elems, n, x->probe, x->weight, x->bias, value);
+    else
+        scan(row, (size_t)x->ld_elems, n, x->probe, value);
+}
+
+static float cosine_of(const MieniIndex *x, size_t row)
+{
+    float sim;
+    scan(x->row + row * (size_t)x->ld_elems, (size_t)x->ld_elems, 1, x->probe, &sim);
+    return sim;
+}
+
 typedef struct Best {
     ptrdiff_t person; /* index, -1: none */
-    float sim_cos;
+    float value;      /* of measure */
+    size_t row;
 } Best;
 
 /* The best person and the best of the others, in one pass: a person that takes the lead pushes the old leader to second place. */
 static void scan_everybody(const MieniIndex *x, Best *first, Best *second)
 {
-    float sim[SCAN_BLOCK_ROWS];
+    float value[SCAN_BLOCK_ROWS];
     for (size_t r = 0; r < x->n_rows; r += SCAN_BLOCK_ROWS) {
         size_t n = x->n_rows - r < SCAN_BLOCK_ROWS ? x->n_rows - r : SCAN_BLOCK_ROWS;
-        scan(x->row + r * (size_t)x->ld_elems, (size_t)x->ld_elems, n, x->probe, sim);
+        measure(x, r, n, value);
         for (size_t i = 0; i < n; i++) {
             ptrdiff_t p = x->row_person[r + i];
-            if ((second->person >= 0 && sim[i] <= second->sim_cos) || x->person[p].expired)
+            if ((second->person >= 0 && value[i] <= second->value) || x->person[p].expired)
                 continue;
-            if (first->person < 0 || sim[i] > first->sim_cos) {
+            if (first->person < 0 || value[i] > first->value) {
                 if (first->person != p)
                     *second = *first;
-                *first = (Best){ p, sim[i] };
+                *first = (Best){ p, value[i], r + i };
             } else if (first->person != p) {
-                *second = (Best){ p, sim[i] };
+                *second = (Best){ p, value[i], r + i };
             }
         }
     }
@@ -307,13 +343,13 @@ static void scan_everybody(const MieniIndex *x, Best *first, Best *second)
 
 static void scan_person(const MieniIndex *x, ptrdiff_t person, Best *first)
 {
-    float sim;
+    float value;
     for (size_t r = 0; r < x->n_rows; r++) {
         if (x->row_person[r] != (uint32_t)person)
             continue;
-        scan(x->row + r * (size_t)x->ld_elems, (size_t)x->ld_elems, 1, x->probe, &sim);
-        if (first->person < 0 || sim > first->sim_cos)
-            *first = (Best){ person, sim };
+        measure(x, r, 1, &value);
+        if (first->person < 0 || value > first->value)
+            *first = (Best){ person, value, r };
     }
 }
 
@@ -333,6 +369,7 @@ int mien_gallery_search(void *gallery, const float *embedding, int dim, const ch
     Best first = { .person = -1 }, second = { .person = -1 };
     memset(match, 0, sizeof(*match));
     match->id = match->second_id = -1;
+    match->logit_same = match->second_logit_same = NAN;
     int ret = prepare(g, embedding, dim);
     if (ret < 0)
         return ret;
@@ -347,31 +384,33 @@ int mien_gallery_search(void *gallery, const float *embedding, int dim, const ch
     }
     if (first.person >= 0) {
         match->id = x->person[first.person].id;
-        match->sim_cos = first.sim_cos;
+        match->sim_cos = cosine_of(x, first.row);
+        match->logit_same = x->learnt ? first.value : NAN;
         match->ignored = x->person[first.person].ignored;
         memcpy(match->name, name_of(x, (size_t)first.person), strlen(name_of(x, (size_t)first.person)) + 1);
     }
     if (second.person >= 0) {
         match->second_id = x->person[second.person].id;
-        match->second_sim_cos = second.sim_cos;
+        match->second_sim_cos = cosine_of(x, second.row);
+        match->second_logit_same = x->learnt ? second.value : NAN;
         memcpy(match->second_name, name_of(x, (size_t)second.person), strlen(name_of(x, (size_t)second.person)) + 1);
     }
     return 0;
 }
 
 typedef struct Ranked {
-    float sim_cos;
+    float value; /* of measure */
     uint32_t person;
-    int64_t sample; /* 0: nothing seen */
+    size_t row_end; /* the row + 1; 0: nothing seen */
 } Ranked;
 
 static int compare_ranked(const void *pa, const void *pb)
 {
     const Ranked *a = pa, *b = pb;
-    if ((a->sample == 0) != (b->sample == 0))
-        return a->sample == 0 ? 1 : -1;
-    if (a->sim_cos != b->sim_cos)
-        return a->sim_cos > b->sim_cos ? -1 : 1;
+    if ((a->row_end == 0) != (b->row_end == 0))
+        return a->row_end == 0 ? 1 : -1;
+    if (a->value != b->value)
+        return a->value > b->value ? -1 : 1;
     return a->person < b->person ? -1 : a->person > b->person;
 }
 
@@ -386,22 +425,23 @@ int mien_gallery_top(MienGallery *g, const float *embedding, int dim, MienCandid
         return mieni_gallery_fail(g, MIEN_ERR(ENOMEM), "out of memory for a search");
     for (size_t r = 0; r < x->n_rows; r++) {
         Ranked *b = &best[x->row_person[r]];
-        float sim;
+        float value;
         if (x->person[x->row_person[r]].expired)
             continue;
-        scan(x->row + r * (size_t)x->ld_elems, (size_t)x->ld_elems, 1, x->probe, &sim);
-        if (!b->sample || sim > b->sim_cos)
-            *b = (Ranked){ .sim_cos = sim, .person = x->row_person[r], .sample = x->sample[r] };
+        measure(x, r, 1, &value);
+        if (!b->row_end || value > b->value)
+            *b = (Ranked){ .value = value, .person = x->row_person[r], .row_end = r + 1 };
     }
     qsort(best, x->n_people, sizeof(*best), compare_ranked);
     int n = 0;
-    for (; n < k && (size_t)n < x->n_people && best[n].sample; n++) {
+    for (; n < k && (size_t)n < x->n_people && best[n].row_end; n++) {
         const MieniIndexPerson *p = &x->person[best[n].person];
         MienCandidate *c = &candidates[n];
         memset(c, 0, sizeof(*c));
         c->id = p->id;
-        c->sample = best[n].sample;
-        c->sim_cos = best[n].sim_cos;
+        c->sample = x->sample[best[n].row_end - 1];
+        c->sim_cos = cosine_of(x, best[n].row_end - 1);
+        c->logit_same = x->learnt ? best[n].value : NAN;
         c->ignored = p->ignored;
         memcpy(c->name, name_of(x, best[n].person), strlen(name_of(x, best[n].person)) + 1);
     }

@@ -227,6 +227,21 @@ static int call_templates(MienGallery *g)
     return n;
 }
 
+static MienGallerySimilarity the_unit = { .unit = { .kind = MIEN_SIMILARITY_LOGISTIC, .dim = DIM, .w = { -1, -2 }, .b = 3 }, .accuracy = 0.9 };
+static int call_learn(MienGallery *g)
+{
+    MienGallerySimilarity s = the_unit;
+    return mien_gallery_set_similarity(g, &s);
+}
+
+/* chi2 lies in the base; the search that follows reads all anew */
+static int call_search_learnt(MienGallery *g)
+{
+    MienMatch m;
+    int ret = mien_gallery_use_similarity(g, MIEN_SIMILARITY_CHI2);
+    return ret < 0 ? ret : mien_gallery_search(g, probe, DIM, NULL, &m);
+}
+
 static const Call calls[] = {
     { "model", call_model, 0 },
     { "bind", call_bind, 0 },
@@ -255,6 +270,8 @@ static const Call calls[] = {
     { "put calibration", call_put_calibration, 0 },
     { "calibration", call_calibration, 3 },
     { "templates", call_templates, 4 },
+    { "learn", call_learn, 0 },
+    { "search by what was learnt", call_search_learnt, 0 },
 };
 
 /* ---- the state before and after */
@@ -333,6 +350,9 @@ static void make_base(void)
     add(g, "Carl", 4);
     MienCalibration c = { .fpir = 0.02, .threshold_sim_cos = 0.45, .verify_sim_cos = 0.4, .n_people = 3 };
     assert_int_equal(mien_gallery_put_calibration(g, &c), 0);
+    MienGallerySimilarity chi2 = the_unit;
+    chi2.unit.kind = MIEN_SIMILARITY_CHI2;
+    assert_int_equal(mien_gallery_set_similarity(g, &chi2), 0);
     mien_gallery_close(&g);
     base = read_bytes(the_path, &base_bytes);
     snprintf(the_path, sizeof(the_path), "%s", in_folder("fault.db"));

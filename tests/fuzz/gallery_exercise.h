@@ -45,12 +45,18 @@ static inline void exercise_reading(MienGallery *g, int dim, const char *scratch
     MienCandidate candidate[5];
     MienPerson *people, person;
     MienSample *samples;
+    MienGallerySimilarity learnt;
     size_t n_lines = 0;
     must(documented(mien_gallery_model(g, &model)), "model");
     must(documented(mien_gallery_stats(g, &stats)), "stats");
     must(documented(mien_gallery_search(g, probe, dim, NULL, &match)), "search");
     must(documented(mien_gallery_search(g, probe, dim, "Ann Early", &match)), "claim");
     must(documented(mien_gallery_top(g, probe, dim, candidate, 5)), "top");
+    for (int kind = MIEN_SIMILARITY_CHI2; kind >= MIEN_SIMILARITY_DISTANCE; kind--) {
+        must(documented(mien_gallery_similarity(g, (MienSimilarityKind)kind, &learnt)), "similarity");
+        must(documented(mien_gallery_use_similarity(g, (MienSimilarityKind)kind)), "use similarity");
+        must(documented(mien_gallery_search(g, probe, dim, NULL, &match)), "search by similarity");
+    }
     int n = mien_gallery_people(g, &people);
     must(documented(n), "people");
     for (int i = 0; i < n && i < 50; i++) {
@@ -83,7 +89,9 @@ static inline void exercise_writing(MienGallery *g, int dim)
     MienSample sample = { .quality = 0.5f };
     MienErasure erasure;
     MienCalibration calibration = { .fpir = 0.01, .threshold_sim_cos = 0.5, .margin_sim_cos = 0.05, .verify_sim_cos = 0.4 };
+    MienGallerySimilarity learnt = { .unit = { .kind = MIEN_SIMILARITY_CHI2, .dim = dim, .w = { -1, -2 }, .b = 3 } };
     must(documented(mien_gallery_add(g, "Somebody New", v, dim, &sample)), "add");
+    must(documented(mien_gallery_set_similarity(g, &learnt)), "set similarity");
     must(documented(mien_gallery_rename(g, "Ann Early", "Ann Late")), "rename");
     must(documented(mien_gallery_merge(g, "Somebody New", "Ann Late")), "merge");
     must(documented(mien_gallery_set_ignored(g, "Ann Late", 1)), "ignore");

@@ -33,6 +33,8 @@ typedef struct MienMatch {
     int64_t second_id;
     char second_name[MIEN_NAME_MAX_BYTES + 1];
     float second_sim_cos;
+    /* Where a learnt unit (mien/similarity.h) ranks, its logits for the two; NaN where the cosine does. */
+    float logit_same, second_logit_same;
     int ignored; /* best person is on the ignore list: reported as unrecognised */
 } MienMatch;
 
@@ -85,6 +87,8 @@ typedef struct MienTaggerParams {
     MienTagMode mode;
     const char *claim;       /* verify mode: the claimed name (copied) */
     float min_sim_cos;       /* 0: the encoder's own starting value for the mode */
+    int learnt;              /* search fills logit_same, which decides in place of the cosine. min_sim_cos is then a
+                              * probability, and so is what mien_tagger_set_threshold takes; 0: mien/similarity.h's for the mode */
     int interval;            /* detect every so many frames, 1..; default 3 */
     int min_face_px;         /* default 20 */
     int max_faces;           /* 1..256, default 32 */
@@ -101,6 +105,7 @@ typedef struct MienTag {
     int64_t id;      /* person, or -1 */
     char name[MIEN_NAME_MAX_BYTES + 1]; /* "" unless known (in verify mode: the claim, when met) */
     float sim_cos;   /* best similarity of the track's decision; NaN while nothing was encoded */
+    float prob_same; /* the learnt unit's probability for it; NaN where the cosine decides */
     float prob_live; /* NaN: not measured */
     int64_t first_frame; /* number of the frame (from 0) in which the track was first seen */
     int n_evidence;  /* encoded views so far */

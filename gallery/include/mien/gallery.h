@@ -19,6 +19,7 @@
 #include "mien/calibrate.h"
 #include "mien/common.h"
 #include "mien/log.h"
+#include "mien/similarity.h"
 #include "mien/tagger.h" /* MienMatch, MIEN_NAME_MAX_BYTES */
 
 #ifdef __cplusplus
@@ -119,9 +120,28 @@ typedef struct MienCandidate {
     int64_t id, sample;
     char name[MIEN_NAME_MAX_BYTES + 1];
     float sim_cos;
+    float logit_same; /* NaN unless a learnt similarity ranks */
     int ignored;
 } MienCandidate;
 int mien_gallery_top(MienGallery *gallery, const float *embedding, int dim, MienCandidate *candidates, int k);
+
+/* A learnt similarity (mien/similarity.h) belongs to the gallery and its encoder: one of each kind. It outlives the people whose
+ * pairs it was learnt from and goes when the gallery is bound to another encoder. Exports leave it out. */
+typedef struct MienGallerySimilarity {
+    MienSimilarity unit;
+    int64_t n_pairs;  /* learnt from */
+    double accuracy;  /* on people held out, 0..1; NaN: not measured */
+    char created[32];
+} MienGallerySimilarity;
+/* Stores it in place of the one of its kind; `created` is written. A gallery without encoder must have been given one by
+ * mien_gallery_bind. MIEN_E_MISMATCH: it is of another dim; MIEN_ERR(EINVAL): it is no unit. */
+int mien_gallery_set_similarity(MienGallery *gallery, MienGallerySimilarity *similarity);
+/* MIEN_E_NOTFOUND (not logged): none of this kind is stored. */
+int mien_gallery_similarity(MienGallery *gallery, MienSimilarityKind kind, MienGallerySimilarity *similarity);
+/* From now on mien_gallery_search and mien_gallery_top rank by this kind and fill logit_same; MIEN_SIMILARITY_DISTANCE ranks by
+ * cosine again. Every template is measured, whatever its cosine. The unit is read again when the file changes. MIEN_E_NOTFOUND
+ * with a line that says how to learn one: nothing changed. */
+int mien_gallery_use_similarity(MienGallery *gallery, MienSimilarityKind kind);
 
 /* 1 if another process (or reload) changed the file since the last call, else 0. Cheap: one pragma. */
 int mien_gallery_changed(MienGallery *gallery);
