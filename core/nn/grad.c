@@ -54,6 +54,27 @@ static void weights_of(const MieniNode *node, const float *w[MIENI_N_DW])
     w[MIENI_DSLOPE] = node->act.slope;
 }
 
+static int trained(const MienNet *net, const MieniNode *node)
+{
+    int found = !net->train;
+    for (int i = 0; i < net->n_train && !found; i++)
+        found = !strcmp(net->train[i], node->name);
+    return found;
+}
+
+/* A name that no step has would be a layer that silently stays as it is. */
+static int check_train(const MienNet *net)
+{
+    for (int i = 0; net->train && i < net->n_train; i++) {
+        int found = 0;
+        for (int k = 0; k < net->n_steps && !found; k++)
+            found = !strcmp(net->train[i], net->step[k].node->name);
+        if (!found)
+            return mien_fail(net->log, MIEN_E_NOTFOUND, "%s: the network has no node '%s' to train", net->model->path, net->train[i]);
+    }
+    return 0;
+}
+
 static void find_flow(MienNet *net, const MieniPlan *p)
 {
     for (int i = 0; i < net->n_steps; i++) {
@@ -63,7 +84,7 @@ static void find_flow(MienNet *net, const MieniPlan *p)
         weights_of(s->node, w);
         for (int k = 0; k < s->n_in; k++)
             g->wants |= (unsigned)flows(net, p, s->node->in[k]) << k;
-        for (int k = 0; k < MIENI_N_DW && net->grad & MIEN_NET_GRAD_WEIGHTS; k++)
+        for (int k = 0; k < MIENI_N_DW && net->grad & MIEN_NET_GRAD_WEIGHTS && trained(net, s->node); k++)
             g->wants_w |= (unsigned)(w[k] != NULL) << k;
         if (g->wants | g->wants_w)
             g->step = s;
@@ -180,6 +201,9 @@ int mieni_grad_plan(MienNet *net, MieniPlan *p)
         !(p->dfirst = mien_calloc(n_acts, sizeof(*p->dfirst))) || !(p->dlast = mien_calloc(n_acts, sizeof(*p->dlast))) ||
         !(p->droot = mien_calloc(n_acts, sizeof(*p->droot))))
         return MIEN_ERR(ENOMEM);
+    int ret = check_train(net);
+    if (ret < 0)
+        return ret;
     find_flow(net, p);
     keep_activations(net, p);
     plan_steps(net);

@@ -152,6 +152,7 @@ static int model_from_weights(MienModel **model, MienWeights *weights, const cha
     }
     m->weights = weights;
     m->refs = 1;
+    memcpy(m->hash, mien_weights_sha256(weights), sizeof(m->hash));
     if (!(m->path = mien_strdup(path)))
         goto fail;
     MieniCtx ctx = { .file = m->path, .log = log, .weights = weights };
@@ -193,6 +194,64 @@ int mien_model_open(MienModel **model, const char *path, MienLog log)
     return ret < 0 ? ret : model_from_weights(model, weights, path, log);
 }
 
+/* ---- copies to be trained */
+
+enum { MAX_META = 64 };
+
+int mien_model_pack(const MienModel *model, const MienMeta *meta, size_t n_meta, uint8_t **data, size_t *bytes, MienLog log)
+{
+    const MienWeights *w = model->weights;
+    size_t n = mien_weights_count(w), n_all = 0;
+    MienMeta all[MAX_META];
+    *data = NULL;
+    for (; n_all < MAX_META && mien_weights_meta_at(w, n_all, &all[n_all].key, &all[n_all].value) >= 0; n_all++)
+        ;
+    for (size_t i = 0; i < n_meta; i++) {
+        size_t at = 0;
+        while (at < n_all && strcmp(all[at].key, meta[i].key))
+            at++;
+        if (at == MAX_META)
+            return mien_fail(log, MIEN_ERR(EINVAL), "%s: more than %d lines of metadata", model->path, MAX_META);
+        all[at] = meta[i];
+        n_all += at == n_all;
+    }
+    MienTensor *tensor = mien_malloc_array(n, sizeof(*tensor));
+    if (!tensor)
+        return mien_fail(log, MIEN_ERR(ENOMEM), "%s: out of memory", model->path);
+    for (size_t i = 0; i < n; i++)
+        tensor[i] = *mien_weights_get(w, i);
+    int ret = mien_weights_pack(data, bytes, tensor, n, all, n_all, log);
+    mien_free(tensor);
+    return ret == MIEN_ERR(ENOMEM) ? mien_fail(log, ret, "%s: out of memory", model->path) : ret;
+}
+
+int mien_model_copy(MienModel **copy, const MienModel *model, MienLog log)
+{
+    uint8_t *data;
+    size_t bytes;
+    *copy = NULL;
+    int ret = mien_model_pack(model, NULL, 0, &data, &bytes, log);
+    if (ret < 0)
+        return ret;
+    ret = mieni_model_parse(copy, data, bytes, model->path, log);
+    mien_free(data);
+    if (ret < 0)
+        return ret;
+    (*copy)->writable = 1;
+    memcpy((*copy)->hash, model->hash, sizeof(model->hash));
+    return 0;
+}
+
+float *mien_model_weight(MienModel *model, const char *name, size_t *n_elems)
+{
+    const MienTensor *t = model->writable ? mien_weights_find(model->weights, name) : NULL;
+    if (!t || t->dtype != MIEN_F32)
+        return NULL;
+    if (n_elems)
+        *n_elems = mien_tensor_elems(t);
+    return (float *)(uintptr_t)t->data; /* the copy's own memory, which nobody else has */
+}
+
 /* ---- getters */
 
 const char *mien_model_path(const MienModel *model)
@@ -202,7 +261,7 @@ const char *mien_model_path(const MienModel *model)
 
 const char *mien_model_hash(const MienModel *model)
 {
-    return mien_weights_sha256(model->weights);
+    return model->hash;
 }
 
 const char *mien_model_meta(const MienModel *model, const char *key)
@@ -231,6 +290,11 @@ int mien_model_n_outputs(const MienModel *model)
 const char *mien_model_output_name(const MienModel *model, int i_output)
 {
     return i_output >= 0 && i_output < model->n_outputs ? model->output[i_output].name : NULL;
+}
+
+const char *mien_model_node_name(const MienModel *model, int i_node)
+{
+    return i_node >= 0 && i_node < model->n_nodes ? model->node[i_node].name : NULL;
 }
 
 const char *mien_model_node_text(const MienModel *model, int i_node)

@@ -249,6 +249,8 @@ static MienNet *new_net(MienModel *model, const MienNetParams *params)
         net->exec = params->exec;
         net->log = params->log;
         net->grad = params->grad;
+        net->train = params->train;
+        net->n_train = params->n_train;
     }
     return net;
 }

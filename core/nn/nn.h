@@ -61,7 +61,7 @@ typedef struct MieniCtx {
 
 struct MienModel {
     MienWeights *weights;
-    char *path;
+    char *path, hash[65];
     MieniInput input;
     MieniNode *node;
     int n_nodes;
@@ -69,6 +69,7 @@ struct MienModel {
     int n_outputs;
     uint64_t n_params;
     char **text; /* a line a node */
+    int writable; /* mien_model_copy made it: whoever keeps something derived from weights must not, here */
     int refs;    /* atomic access only */
 };
 
@@ -165,6 +166,8 @@ struct MienNet {
     MienExec exec;
     MienLog log;
     unsigned grad;
+    const char *const *train; /* borrowed while planning; NULL: all */
+    int n_train;
     MieniOutput *output; /* borrowed names */
     int n_outputs;
     MienShape *shape; /* of each activation */

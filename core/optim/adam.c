@@ -63,4 +63,4 @@ static int step(MienOptim *o, MienObjectiveFn objective, void *priv, float *x)
     return 0;
 }
 
-const MieniOptimMethod mieni_optim_adam = { "adam", n_vectors, step };
+const MieniOptimMethod mieni_optim_adam = { "adam", n_vectors, step, MOMENT1, 2 };

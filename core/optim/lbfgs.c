@@ -243,4 +243,4 @@ static int step(MienOptim *o, MienObjectiveFn objective, void *priv, float *x)
     return found.t * dir_max <= p->step_tol || change < p->step_tol;
 }
 
-const MieniOptimMethod mieni_optim_lbfgs = { "lbfgs", n_vectors, step };
+const MieniOptimMethod mieni_optim_lbfgs = { "lbfgs", n_vectors, step, 0, 0 };

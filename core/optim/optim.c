@@ -1,5 +1,6 @@
 /* What the optimisers share: parameters, memory, evaluation. */
 #include <math.h>
+#include <string.h>
 
 #include "optim/optim_int.h"
 
@@ -7,6 +8,7 @@
 
 static const MieniOptimMethod *const method_table[] = {
     [MIEN_OPTIM_ADAM] = &mieni_optim_adam,
+    [MIEN_OPTIM_SGD] = &mieni_optim_sgd,
     [MIEN_OPTIM_LBFGS] = &mieni_optim_lbfgs,
 };
 
@@ -19,7 +21,7 @@ static size_t padded_elems(size_t n)
 static int params_valid(const MienOptimParams *p)
 {
     return (size_t)p->kind < MIEN_ARRAY_ELEMS(method_table) && p->n >= 1 && p->n < SIZE_MAX / 4096 && p->rate > 0 &&
-           p->beta1 >= 0 && p->beta1 < 1 && p->beta2 >= 0 && p->beta2 < 1 && p->eps > 0 && p->history >= 1 &&
+           p->beta1 >= 0 && p->beta1 < 1 && p->beta2 >= 0 && p->beta2 < 1 && p->eps > 0 && p->momentum >= 0 && p->momentum < 1 && p->history >= 1 &&
            p->history <= MAX_HISTORY && p->max_evals >= 1 && p->wolfe_c1 > 0 && p->wolfe_c1 < p->wolfe_c2 && p->wolfe_c2 < 1;
 }
 
@@ -120,4 +122,37 @@ void mien_optim_reset(MienOptim *o)
 void mien_optim_refresh(MienOptim *o)
 {
     o->have_loss = 0;
+}
+
+size_t mien_optim_state_elems(const MienOptim *o)
+{
+    return (size_t)o->method->n_states * o->p.n;
+}
+
+int mien_optim_save(const MienOptim *o, float *state, int64_t *n_steps)
+{
+    if (!o->method->n_states)
+        return mien_fail(o->p.log, MIEN_E_UNSUPPORTED, "optimiser: the state of %s cannot be saved", o->method->name);
+    /* Before the first step the vectors hold nothing yet. */
+    for (int i = 0; i < o->method->n_states; i++) {
+        if (o->n_steps)
+            memcpy(state + (size_t)i * o->p.n, o->vector[o->method->first_state + i], o->p.n * sizeof(float));
+        else
+            memset(state + (size_t)i * o->p.n, 0, o->p.n * sizeof(float));
+    }
+    *n_steps = o->n_steps;
+    return 0;
+}
+
+int mien_optim_restore(MienOptim *o, const float *state, int64_t n_steps)
+{
+    if (!o->method->n_states)
+        return mien_fail(o->p.log, MIEN_E_UNSUPPORTED, "optimiser: the state of %s cannot be restored", o->method->name);
+    if (n_steps < 0 || n_steps > INT32_MAX)
+        return mien_fail(o->p.log, MIEN_ERR(EINVAL), "optimiser: a count of %lld steps", (long long)n_steps);
+    mien_optim_reset(o);
+    for (int i = 0; i < o->method->n_states; i++)
+        memcpy(o->vector[o->method->first_state + i], state + (size_t)i * o->p.n, o->p.n * sizeof(float));
+    o->n_steps = (int)n_steps;
+    return 0;
 }

@@ -10,6 +10,7 @@ typedef struct MieniOptimMethod {
     const char *name;
     int (*n_vectors)(const MienOptimParams *params); /* f32 vectors of n elements that step() uses */
     int (*step)(MienOptim *o, MienObjectiveFn objective, void *priv, float *x);
+    int first_state, n_states; /* which of the vectors a later step depends on; n_states 0: that cannot be told */
 } MieniOptimMethod;
 
 struct MienOptim {
@@ -27,7 +28,7 @@ struct MienOptim {
     int have_loss;   /* loss and gradient belong to x */
 };
 
-extern const MieniOptimMethod mieni_optim_adam, mieni_optim_lbfgs;
+extern const MieniOptimMethod mieni_optim_adam, mieni_optim_sgd, mieni_optim_lbfgs;
 
 /* Evaluates and counts; MIEN_ERR(EDOM) if the loss or a derivative is not finite. */
 int mieni_optim_eval(MienOptim *o, MienObjectiveFn objective, void *priv, const float *x, double *loss, float *gradient);

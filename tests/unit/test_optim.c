@@ -140,18 +140,79 @@ static void adam_follows_the_paper(void **state)
     mien_optim_destroy(&o);
 }
 
+/* The first three steps by hand: v = 0.9 v + g, x −= 0.1 v. */
+static void sgd_follows_its_formula(void **state)
+{
+    (void)state;
+    float x = 1;
+    double v = 0, want = 1;
+    MienOptim *o = make(MIEN_OPTIM_SGD, 1, 0.1, (MienExec){ 0 });
+    for (int t = 1; t <= 3; t++) {
+        v = 0.9 * v + want;
+        want -= 0.1 * v;
+        assert_int_equal(mien_optim_step(o, half_square, NULL, &x), 0);
+        assert_true(fabs((double)x - want) < 1e-6);
+    }
+    mien_optim_destroy(&o);
+    size_t n = 10;
+    float y[10] = { 0 };
+    o = make(MIEN_OPTIM_SGD, n, 1e-3, (MienExec){ 0 });
+    for (int i = 0; i < 2000; i++)
+        assert_true(mien_optim_step(o, quadratic, &n, y) >= 0);
+    for (size_t i = 0; i < n; i++)
+        assert_true(fabs((double)y[i] - (double)(i % 7)) < 1e-3);
+    mien_optim_destroy(&o);
+}
+
+/* Seven steps in one go, and three, saved, restored into another optimiser, then four: the same bits. */
+static void goes_on_from_a_saved_state(void **state)
+{
+    (void)state;
+    for (int kind = MIEN_OPTIM_ADAM; kind <= MIEN_OPTIM_SGD; kind++) {
+        size_t n = 20;
+        float whole[20], parts[20], saved[40];
+        int64_t n_steps = -1;
+        MienOptim *a = make((MienOptimKind)kind, n, 1e-3, (MienExec){ 0 }), *b = make((MienOptimKind)kind, n, 1e-3, (MienExec){ 0 });
+        if (kind == MIEN_OPTIM_LBFGS) {
+            assert_int_equal(mien_optim_state_elems(a), 0);
+            assert_int_equal(mien_optim_save(a, saved, &n_steps), MIEN_E_UNSUPPORTED);
+            assert_int_equal(mien_optim_restore(a, saved, 1), MIEN_E_UNSUPPORTED);
+        }
+        for (size_t i = 0; i < n; i++)
+            whole[i] = parts[i] = 5;
+        for (int i = 0; i < 7 && kind != MIEN_OPTIM_LBFGS; i++)
+            mien_optim_step(a, rosenbrock, &n, whole);
+        mien_optim_reset(a);
+        for (int i = 0; i < 7 && kind != MIEN_OPTIM_LBFGS; i++) {
+            if (i == 0 || i == 3) { /* before any step, and after some */
+                assert_true(mien_optim_state_elems(a) <= 40);
+                assert_int_equal(mien_optim_save(a, saved, &n_steps), 0);
+                assert_int_equal(n_steps, i);
+                assert_int_equal(mien_optim_restore(b, saved, n_steps), 0);
+                MienOptim *t = a;
+                a = b, b = t;
+            }
+            mien_optim_step(a, rosenbrock, &n, parts);
+        }
+        assert_memory_equal(whole, parts, sizeof(whole));
+        assert_int_equal(mien_optim_restore(a, saved, -1), kind == MIEN_OPTIM_LBFGS ? MIEN_E_UNSUPPORTED : MIEN_ERR(EINVAL));
+        mien_optim_destroy(&a);
+        mien_optim_destroy(&b);
+    }
+}
+
 static void threads_do_not_change_a_bit(void **state)
 {
     (void)state;
     enum { N = 100001 };
     size_t n = N;
     static float x[3][N];
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = MIEN_OPTIM_ADAM; kind <= MIEN_OPTIM_SGD; kind++) {
         static const int threads[3] = { 1, 2, 3 };
         for (int k = 0; k < 3; k++) {
             MienPool *pool;
             assert_int_equal(mien_pool_create(&pool, threads[k], (MienLog){ 0 }), 0);
-            MienOptim *o = make(kind ? MIEN_OPTIM_LBFGS : MIEN_OPTIM_ADAM, n, kind ? 1 : 0.1, mien_pool_exec(pool));
+            MienOptim *o = make((MienOptimKind)kind, n, kind == MIEN_OPTIM_LBFGS ? 1 : kind ? 1e-4 : 0.1, mien_pool_exec(pool));
             memset(x[k], 0, sizeof(x[k]));
             for (int i = 0; i < 8; i++)
                 assert_int_equal(mien_optim_step(o, quadratic, &n, x[k]), 0);
@@ -210,7 +271,7 @@ static void refuses_bad_parameters(void **state)
     (void)state;
     const MienOptimParams good = MIEN_OPTIM_DEFAULTS;
     MienOptim *o;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         MienOptimParams p = good;
         p.n = 4;
         switch (i) {
@@ -220,6 +281,7 @@ static void refuses_bad_parameters(void **state)
         case 3: p.wolfe_c1 = 0.95; break;
         case 4: p.beta2 = 1; break;
         case 5: p.rate = NAN; break;
+        case 6: p.momentum = 1; break;
         }
         assert_int_equal(mien_optim_create(&o, &p), MIEN_ERR(EINVAL));
         assert_null(o);
@@ -253,6 +315,8 @@ int main(void)
         cmocka_unit_test(lbfgs_finds_known_minima),
         cmocka_unit_test(adam_finds_known_minima),
         cmocka_unit_test(adam_follows_the_paper),
+        cmocka_unit_test(sgd_follows_its_formula),
+        cmocka_unit_test(goes_on_from_a_saved_state),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(errors_of_the_objective_come_through),
         cmocka_unit_test(steps_allocate_nothing),

@@ -20,6 +20,7 @@
 #include "mien/cpu.h"
 #include "mien/exec.h"
 #include "mien/log.h"
+#include "mien/weights.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,6 +44,21 @@ int mien_model_n_outputs(const MienModel *model);
 const char *mien_model_output_name(const MienModel *model, int i_output);
 /* One line per node for people: "conv2d  conv1  3x3 s2 p1  3->16 relu". i from 0; NULL past the end. */
 const char *mien_model_node_text(const MienModel *model, int i_node);
+
+/* Its name; the node's weights are the tensors NAME.weight, NAME.bias, NAME.scale and NAME.slope, as far as it has them. NULL past
+ * the end. */
+const char *mien_model_node_name(const MienModel *model, int i_node);
+
+/* For training: a copy whose weights may be written between the runs of its nets, the one kind of model that changes. Nets read the
+ * weights anew in each run. Its path and hash are still those of what was copied. Threads: as a net; while weights are
+ * written no net of it may run. */
+int mien_model_copy(MienModel **copy, const MienModel *model, MienLog log);
+/* A tensor of such a copy by name ("conv1.weight"), laid out as in the file. NULL: no such one, or the model is no copy. n_elems may
+ * be NULL. */
+float *mien_model_weight(MienModel *model, const char *name, size_t *n_elems);
+/* The model as a file's bytes, as its weights are now; the caller frees *data. Of meta ("mien.name" …) a key that the model has is
+ * replaced, another is added. */
+int mien_model_pack(const MienModel *model, const MienMeta *meta, size_t n_meta, uint8_t **data, size_t *bytes, MienLog log);
 
 /* Shape of an activation, NHWC. Vectors have h = w = 1. */
 typedef struct MienShape {
@@ -78,6 +94,10 @@ typedef struct MienNetParams {
      * 1 …; nodes that only others need are left out. NULL: the model's outputs. Read by create alone. */
     const char *const *outputs;
     int n_outputs;
+    /* With MIEN_NET_GRAD_WEIGHTS: names of the nodes whose weights' gradients are computed. Nothing goes backward below the first
+     * of them unless the input's gradient is asked for. NULL: all nodes. Read by create alone. */
+    const char *const *train;
+    int n_train;
 } MienNetParams;
 
 #define MIEN_NET_DEFAULTS { .n = 1 }
@@ -85,7 +105,7 @@ typedef struct MienNetParams {
 typedef struct MienNet MienNet;
 
 /* Plans a session. Takes a reference on model. Errors: MIEN_E_SHAPE (this size does not fit the graph), MIEN_E_NOTFOUND (there
- * is no such output), EINVAL (params), ENOMEM. */
+ * is no such output or node to train), EINVAL (params), ENOMEM. */
 int mien_net_create(MienNet **net, MienModel *model, const MienNetParams *params);
 void mien_net_destroy(MienNet **net);
 /* What a session would need and cost, without creating it; either pointer may be NULL. */
