@@ -109,6 +109,14 @@ int mieni_n_jobs(int n_tiles, int n_threads)
     return n < 1 ? 1 : n > MIENI_MAX_JOBS ? MIENI_MAX_JOBS : n;
 }
 
+/* How many jobs a step is worth. Waking a thread and waiting for it takes tens of microseconds, so each should last longer than that. */
+static int worth_jobs(uint64_t macs, MienShape out, int n_threads)
+{
+    enum { JOB_MACS = 2 << 20, ELEM_MACS = 16 }; /* some 50 µs of one core; an element that only passes through memory */
+    uint64_t n = (macs ? macs : ELEM_MACS * (uint64_t)mien_shape_elems(out)) / JOB_MACS;
+    return n < 1 ? 1 : n < (uint64_t)n_threads ? (int)n : n_threads;
+}
+
 static void fill_steps(MienNet *net, const MieniPlan *p, const MienKernels *kernels, int n_threads)
 {
     const MienModel *m = net->model;
@@ -127,9 +135,9 @@ static void fill_steps(MienNet *net, const MieniPlan *p, const MienKernels *kern
         s->n_tiles = 1;
         if (node->op->plan)
             node->op->plan(s);
-        s->n_jobs = mieni_n_jobs(s->n_tiles, n_threads);
-        if (node->op->macs)
-            net->macs += node->op->macs(node, s->in_shape, &s->out_shape);
+        uint64_t macs = node->op->macs ? node->op->macs(node, s->in_shape, &s->out_shape) : 0;
+        net->macs += macs;
+        s->n_jobs = mieni_n_jobs(s->n_tiles, worth_jobs(macs, s->out_shape, n_threads));
     }
 }
 
