@@ -5,6 +5,7 @@
  * → decide (evidence.c) → tags and events. docs/internals/face.md explains the choices and has the numbers. Nothing is
  * allocated once the sessions for the picture's size exist.
  */
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@
 #define MIN_QUALITY 0.22f      /* views below are not evidence */
 #define CHECK_QUALITY 0.35f    /* views below cannot refute a track */
 #define NEAR_LOOKS 4           /* missed tracks a detection looks closer for */
-#define TILES 2                /* of the finer scale, a detection: all have their turn after a second or two */
+#define TILES 2                /* of the finer scale, from one detection to the next: all have their turn after a second or two */
 #define REFUSED 32             /* boxes remembered that did not stand the second look */
 #define REFUSED_FRAMES 15      /* and for how long they are not asked again */
 #define NEAR_IN_A_ROW 4        /* after so many closer looks without the plain pass seeing it, a face must stand the second look */
@@ -686,11 +687,20 @@ static int look_for_missed(MienTagger *t, const MienImage *img, int n_faces)
     return 0;
 }
 
-/* Small faces: tiles of a finer scale take turns, all of them at the start. Adds to t->face. */
-static int look_finer(MienTagger *t, const MienImage *img, const MienDetectParams *dp, int all, int n_faces)
+static MienDetectParams detect_params(const MienTagger *t, const MienImage *img)
 {
-    int n_tiles = mieni_face_fine_tiles(img, dp), n = n_faces;
-    for (int k = 0; k < (all ? n_tiles : TILES) && k < n_tiles && n < t->params.max_faces; k++) {
+    MienDetectParams dp = MIEN_DETECT_DEFAULTS;
+    int long_px = img->w_px > img->h_px ? img->w_px : img->h_px;
+    dp.min_face_px = t->params.min_face_px;
+    dp.size_px = t->params.size_px ? t->params.size_px : long_px < 320 ? 320 : long_px > 640 ? 640 : long_px;
+    return dp;
+}
+
+/* Small faces: the next tiles of a finer scale, `most` of them. Adds to t->face. Not when the detector's size was given. */
+static int look_finer(MienTagger *t, const MienImage *img, const MienDetectParams *dp, int most, int n_faces)
+{
+    int n_tiles = t->params.size_px ? 0 : mieni_face_fine_tiles(img, dp), n = n_faces;
+    for (int k = 0; k < most && k < n_tiles && n < t->params.max_faces; k++) {
         int got = mieni_face_detect_tile(t->params.engine, img, dp, t->next_tile++ % n_tiles, t->face + n,
                                          t->params.max_faces - n);
         if (got < 0)
@@ -786,16 +796,11 @@ static int gather_evidence(MienTagger *t, const MienImage *img)
 static int find_faces(MienTagger *t, const MienImage *img, int first)
 {
     static const float turn_deg[3] = { 0, 30, -30 };
-    MienDetectParams dp = MIEN_DETECT_DEFAULTS;
-    dp.min_face_px = t->params.min_face_px;
-    dp.size_px = t->params.size_px;
-    int long_px = img->w_px > img->h_px ? img->w_px : img->h_px;
-    if (dp.size_px == 0)
-        dp.size_px = long_px < 320 ? 320 : long_px > 640 ? 640 : long_px;
+    MienDetectParams dp = detect_params(t, img);
     int n = mien_face_detect(t->params.engine, img, &dp, t->face, t->params.max_faces);
     t->stats.detections++;
-    if (n >= 0 && t->params.size_px == 0)
-        n = look_finer(t, img, &dp, first, n);
+    if (n >= 0)
+        n = look_finer(t, img, &dp, first ? INT_MAX : t->params.interval == 1 ? TILES : 0, n);
     if (n == 0) { /* nothing: look in turn for faces larger than the frame and for turned ones */
         n = mieni_face_detect_rescue(t->params.engine, img, &dp, turn_deg[t->n_empty % 3], t->face, t->params.max_faces);
         t->n_empty++;
@@ -828,6 +833,32 @@ static int detect(MienTagger *t, const MienImage *img, int cut, int first)
     return t->dim ? gather_evidence(t, img) : 0;
 }
 
+/* The track shown where this face is, or NULL. */
+static Track *shown_at(MienTagger *t, MienBox box)
+{
+    for (int i = 0; i < t->n_tracks; i++) {
+        MienBox b = mieni_motion_box(&t->track[i].motion);
+        if (t->track[i].misses <= SHOW_MISSES && (mien_box_iou(b, box) > 0.3f || is_nested(box, b) || is_nested(b, box)))
+            return &t->track[i];
+    }
+    return NULL;
+}
+
+/* Between two detections: the tiles, spread over these frames, so that no frame bears all the work. */
+static int look_between(MienTagger *t, const MienImage *img)
+{
+    int since = (int)(t->frame - t->last_detect), gap = t->params.interval - 1;
+    MienDetectParams dp = detect_params(t, img);
+    int n = look_finer(t, img, &dp, TILES * since / gap - TILES * (since - 1) / gap, 0), ret = n;
+    for (int j = 0; j < n && ret >= 0; j++) {
+        Track *tr = shown_at(t, t->face[j].box_px);
+        if (tr && tr->misses && mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) > 0.3f)
+            seen(t, tr, &t->face[j]);
+        ret = tr ? 0 : place_unclaimed(t, img, &t->face[j], 0);
+    }
+    return ret;
+}
+
 /* Where a face that was seen now is: a box that is only carried on says nothing there. */
 static int is_covered(const MienTagger *t, const Track *tr)
 {
@@ -852,9 +883,9 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
         return ret;
     for (int i = 0; i < t->n_tracks; i++)
         mieni_motion_predict(&t->track[i].motion, t->track[i].misses ? 0.7f : 1);
-    if (first || cut || t->frame - t->last_detect >= t->params.interval)
-        if ((ret = detect(t, img, cut, first)) < 0)
-            return ret;
+    int due = first || cut || t->frame - t->last_detect >= t->params.interval;
+    if ((ret = due ? detect(t, img, cut, first) : look_between(t, img)) < 0)
+        return ret;
     int n = 0;
     for (int i = 0; i < t->n_tracks; i++) {
         Track *tr = &t->track[i];
