@@ -177,11 +177,14 @@ static void gemm_add_f32(int trans, int m, int n, int k, const float *a, ptrdiff
 
 INLINE float *copy(float *to, const float *from, ptrdiff_t n)
 {
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    if (n < LANES) {
+        if (n > 0)
+            copy_part(to, from, (int)n);
+        return to + n;
+    }
+    for (ptrdiff_t i = 0; i < n - LANES; i += LANES)
         store(to + i, load(from + i));
-    if (i < n)
-        copy_part(to + i, from + i, (int)(n - i));
+    store(to + n - LANES, load(from + n - LANES)); /* may overlap the one before */
     return to + n;
 }
 
@@ -192,28 +195,39 @@ INLINE float *clear(float *to, ptrdiff_t n)
     return to + n;
 }
 
-static void im2col_f32(float *a, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px)
+/* The window of one output pixel, where it leaves the picture or its values don't lie together. */
+static float *window(float *a, const MieniPlane *plane, const MieniWindow *win, int64_t iy, int64_t ix)
 {
     ptrdiff_t n_c = plane->n_c, c = plane->c, step = win->dil_x * c;
-    int together = win->dil_x == 1 && n_c == c;
-    int64_t oy = px0 / out_w, ox = px0 % out_w;
+    int k0, k1;
+    mieni_window_range(ix, win->kw, win->dil_x, plane->w, &k0, &k1);
+    for (int ky = 0; ky < win->kh; ky++, iy += win->dil_y) {
+        if (iy < 0 || iy >= plane->h || k0 == k1) {
+            a = clear(a, win->kw * n_c);
+            continue;
+        }
+        const float *x = plane->x + (iy * plane->w + ix + (int64_t)k0 * win->dil_x) * c + plane->c0;
+        a = clear(a, k0 * n_c);
+        for (int kx = k0; kx < k1; kx++, x += step)
+            a = copy(a, x, n_c);
+        a = clear(a, (win->kw - k1) * n_c);
+    }
+    return a;
+}
+
+static void im2col_f32(float *a, const MieniPlane *plane, const MieniWindow *win, int out_w, int64_t px0, int n_px)
+{
+    ptrdiff_t c = plane->c, n = win->kw * c, line = win->dil_y * (ptrdiff_t)plane->w * c;
+    int together = win->dil_x == 1 && plane->n_c == c;
+    int64_t oy = px0 / out_w, ox = px0 % out_w, last_y = plane->h - 1 - (int64_t)(win->kh - 1) * win->dil_y;
     for (int p = 0; p < n_px; p++) {
         int64_t iy = oy * win->stride_y - win->pad_t, ix = ox * win->stride_x - win->pad_l;
-        int k0, k1;
-        mieni_window_range(ix, win->kw, win->dil_x, plane->w, &k0, &k1);
-        for (int ky = 0; ky < win->kh; ky++, iy += win->dil_y) {
-            if (iy < 0 || iy >= plane->h || k0 == k1) {
-                a = clear(a, win->kw * n_c);
-                continue;
-            }
-            const float *x = plane->x + (iy * plane->w + ix + (int64_t)k0 * win->dil_x) * c + plane->c0;
-            a = clear(a, k0 * n_c);
-            if (together)
-                a = copy(a, x, (k1 - k0) * n_c);
-            else
-                for (int kx = k0; kx < k1; kx++, x += step)
-                    a = copy(a, x, n_c);
-            a = clear(a, (win->kw - k1) * n_c);
+        if (together && iy >= 0 && iy <= last_y && ix >= 0 && ix + win->kw <= plane->w) {
+            const float *x = plane->x + (iy * plane->w + ix) * c;
+            for (int ky = 0; ky < win->kh; ky++, x += line)
+                a = copy(a, x, n);
+        } else {
+            a = window(a, plane, win, iy, ix);
         }
         if (++ox == out_w)
             ox = 0, oy++;
