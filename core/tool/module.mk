@@ -4,3 +4,7 @@ CFLAGS-core/tool := $(AV_CFLAGS)
 # the statistics are tested by themselves
 OBJS-tests/unit/test_roc := $(O)/obj/core/tool/roc.o
 $(O)/tests/unit/test_roc: $(O)/obj/core/tool/roc.o
+OBJS-tests/unit/test_ap := $(O)/obj/core/tool/ap.o
+$(O)/tests/unit/test_ap: $(O)/obj/core/tool/ap.o
+OBJS-tests/unit/test_appearances := $(O)/obj/core/tool/appearances.o
+$(O)/tests/unit/test_appearances: $(O)/obj/core/tool/appearances.o
