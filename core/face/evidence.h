@@ -37,6 +37,8 @@ typedef struct MieniEvidence {
 /* The default encoder's scale, carried over to one whose strangers have stranger_sim_cos on average and whose published threshold
  * for galleries is identify_sim_cos. Threshold and margin are left to the caller. */
 MieniEvidenceScale mieni_evidence_scale(float stranger_sim_cos, float identify_sim_cos);
+/* What two strangers have on average with this engine's encoder. */
+float mieni_stranger_sim_cos(const MienFaceEngine *engine);
 float mieni_evidence_nats(const MieniEvidenceScale *scale, float sim_cos);
 
 void mieni_evidence_start(MieniEvidence *e, int dim, float *embedding);

@@ -147,7 +147,7 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->next_number = 1;
     /* In detect mode an encoder, if there is one, still helps to keep numbers. */
     t->dim = mien_face_encoder_dim(p->engine);
-    t->stranger_sim_cos = t->dim && p->engine->encoder_template == MIENI_TEMPLATE_DLIB150 ? 0.8f : 0;
+    t->stranger_sim_cos = mieni_stranger_sim_cos(p->engine);
     t->scale = mieni_evidence_scale(t->stranger_sim_cos, t->dim ? mien_face_encoder_identify_sim_cos(p->engine) : 0.4f);
     t->scale.margin_cos = 0.05f * t->scale.unit_cos;
     take_threshold(t, p->min_sim_cos);

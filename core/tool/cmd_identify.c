@@ -3,10 +3,11 @@
 
 #include "faces.h"
 #include "files.h"
+#include "mien/tagger.h"
 
 typedef struct IdentifyOptions {
     double threshold;
-    int top;
+    int top, explain;
 } IdentifyOptions;
 
 typedef struct Identify {
@@ -31,6 +32,42 @@ static void print_face(const MienFace *face, int number, int sure, const char *n
     printf("%s\n", n > 0 ? ")" : "  (the gallery is empty)");
 }
 
+/* Why this name, or why none. One picture is one view: there is nothing to be gathered. */
+static void explain(const Identify *s, struct cJSON *face_object, const MienFace *face, const MienCandidate *c, int n)
+{
+    const MienFaceEngine *engine = s->faces.engine[0];
+    double distance = n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, next = n > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN;
+    MienReason reason = n <= 0               ? MIEN_REASON_NOBODY
+                        : distance > s->tau ? MIEN_REASON_BELOW
+                        : c[0].ignored      ? MIEN_REASON_IGNORED
+                                            : MIEN_REASON_NAMED;
+    const char *text = reason == MIEN_REASON_NAMED ? "the nearest person is within the threshold" : mien_reason_text(reason);
+    const char *from = s->o->threshold > 0 ? "option" : "encoder";
+    double nats = n > 0 ? (double)mien_face_encoder_nats(engine, c[0].sim_cos) : NAN;
+    double needed_nats = (double)mien_face_encoder_nats(engine, (float)cos_of_dist(s->tau));
+    struct cJSON *j = json_add_object(face_object, "explain");
+    json_str(j, "reason", mien_reason_name(reason));
+    json_str(j, "text", text);
+    json_real(j, "threshold", s->tau, 6);
+    json_str(j, "threshold_from", from);
+    json_real(j, "lead", next - distance, 6);
+    json_real(j, "evidence_nats", nats, 2);
+    json_real(j, "needed_nats", needed_nats, 2);
+    if (s->pictures)
+        return;
+    printf("    why: %s\n", text);
+    if (n > 0)
+        printf("    nearest: %s, distance %.4f; threshold %.4f (%s)\n", safe(c[0].name), distance, s->tau,
+               s->o->threshold > 0 ? "--threshold" : "the encoder's own for galleries");
+    if (n > 0)
+        printf("    evidence: e^%.1f times likelier if it is this person than if not; the threshold asks for e^%.1f\n", nats, needed_nats);
+    if (n > 1)
+        printf("    next: %s%s, distance %.4f, %.4f behind\n", safe(c[1].name), c[1].ignored ? " (ignored)" : "", next, next - distance);
+    printf("    view: quality %.2f; eyes %.0f px apart, sharpness %.0f, turned %.0f°, raised %.0f°, certainty %.3f\n", (double)face->quality.total,
+           (double)face->quality.eye_dist_px, (double)face->quality.sharpness, (double)face->quality.yaw_deg,
+           (double)face->quality.pitch_deg, (double)face->prob);
+}
+
 /* counts: being unrecognised matters for the answer */
 static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int i, int counts)
 {
@@ -38,9 +75,10 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
     const float *embedding = p->embedding + (size_t)i * (size_t)s->faces.dim;
     int number = i + 1;
     MienCandidate c[TOP_MAX];
-    int n = mien_gallery_top(s->g, embedding, s->faces.dim, c, s->o->top);
-    if (n < 0)
-        return n;
+    int most = s->o->top > 2 ? s->o->top : 2, n_known = mien_gallery_top(s->g, embedding, s->faces.dim, c, most);
+    if (n_known < 0)
+        return n_known;
+    int n = n_known < s->o->top ? n_known : s->o->top;
     const char *name = n > 0 && !c[0].ignored && dist_of_cos((double)c[0].sim_cos) <= s->tau ? c[0].name : NULL;
     s->n_unknown += !name && counts;
     if (!s->pictures)
@@ -52,7 +90,7 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
     json_str(j, "name", name);
     json_str(j, "status", name ? "known" : "unrecognised");
     json_real(j, "distance", n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, 6);
-    json_real(j, "runner_up_distance", n > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN, 6);
+    json_real(j, "runner_up_distance", n_known > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN, 6);
     struct cJSON *list = json_add_array(j, "candidates");
     for (int m = 0; m < n; m++) {
         struct cJSON *k = json_item_object(list);
@@ -62,6 +100,8 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
         json_real(k, "distance", dist_of_cos((double)c[m].sim_cos), 6);
         json_bool(k, "ignored", c[m].ignored);
     }
+    if (s->o->explain)
+        explain(s, j, face, c, n_known);
     return 0;
 }
 
@@ -127,6 +167,7 @@ static const Option identify_options[] = {
     OPT_REAL_ROW(IdentifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the encoder's own for galleries",
                  "largest distance at which the nearest person's name is given"),
     OPT_INT_ROW(IdentifyOptions, top, "top", 'k', 2, 1, TOP_MAX, NULL, NULL, "how many of the nearest people are listed"),
+    OPT_FLAG_ROW(IdentifyOptions, explain, "explain", 0, "say why a face has its name, or none"),
     { .name = NULL },
 };
 
@@ -134,7 +175,7 @@ const Command cmd_identify = {
     .name = "identify", .group = "Questions", .summary = "who is this (1:K)?", .args = "PICTURE...",
     .text = "For every face of every picture (folders are searched): the name, or unrecognised, then the nearest people with their distances. "
             "People who are ignored or have expired are never named. Doubtful detections are marked and do not count for the exit status beside certain ones. "
-            "For videos use ffmpeg's filter facetag.\n"
+            "For videos use ffmpeg's filter facetag, which also asks for a lead over the next person and gathers evidence over many views.\n"
             "$ mien identify party.jpg --gallery family.db",
     .statuses = "0 every picture has a face and every face has a name; 1 somebody was not recognised or a picture has no face; 2 error.",
     .options = identify_options, .options_bytes = sizeof(IdentifyOptions), .takes = TAKES_GALLERY | TAKES_FACES | TAKES_JSON,

@@ -146,9 +146,17 @@ json_is pictures.0.faces.0.name Ada
 t "identify the group" 1 "$mien" identify -g "$g" "$demo/sample2.jpg"
 out_has unrecognised
 t "identify with a tiny threshold" 1 "$mien" identify -g "$g" "$demo/sample3.jpg" --threshold 0.0001 --top 5 --json
+t "identify, and why" 0 "$mien" identify -g "$g" "$a2" --json --explain --top 1
+json_is pictures.0.faces.0.explain.reason named
+json_is pictures.0.faces.0.explain.threshold_from encoder
+json_is pictures.0.faces.0.candidates 1
+t "and why not" 1 "$mien" identify -g "$g" "$demo/sample2.jpg" --explain --threshold 0.0001
+out_has "why: the nearest person is below the threshold"
+out_has "threshold 0.0001 (--threshold)"
 t "an ignored person" 0 "$mien" ignore -g "$g" Ada
-t "is not named" 1 "$mien" identify -g "$g" "$a"
-out_lacks ": Ada"
+t "is not named" 1 "$mien" identify -g "$g" "$a" --explain
+out_lacks ": Ada  ("
+out_has "why: the nearest person is on the ignore list"
 t "until it is taken back" 0 "$mien" ignore -g "$g" Ada --off
 t "verify the same" 0 "$mien" verify "$a" "$a2" --json
 json_is match true

@@ -59,6 +59,9 @@ int mien_face_encoder_dim(const MienFaceEngine *engine);          /* 128 */
 /* Published starting thresholds of this encoder as cosine similarity: 1:1 and in a gallery (docs/models.md). */
 float mien_face_encoder_verify_sim_cos(const MienFaceEngine *engine);
 float mien_face_encoder_identify_sim_cos(const MienFaceEngine *engine);
+/* What a similarity says: the logarithm of how many times likelier it is if both are the same person than if they are not
+ * (docs/internals/face.md). Measured between about -4 and 11; further out the same line is drawn on. */
+float mien_face_encoder_nats(const MienFaceEngine *engine, float sim_cos);
 
 typedef struct MienDetectParams {
     int size_px;       /* long side of the detector's input, 64..4096; 0: chosen from min_face_px and the picture's size */
