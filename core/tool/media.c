@@ -369,13 +369,14 @@ static int to_rgb(Media *m, AVFrame *f, MienImage *img)
         f->width > MIEN_IMAGE_MAX_PX || f->height > MIEN_IMAGE_MAX_PX)
         return mien_fail(m->log, MIEN_E_UNSUPPORTED, "%s: %dx%d pixels are too many; a side may have %d, the picture %lld million", m->path,
                          f->width, f->height, MIEN_IMAGE_MAX_PX, (long long)(MEDIA_MAX_PIXELS / 1000000));
-    int alpha = (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0, bpp = (alpha ? 4 : 3) << m->deep;
-    enum AVPixelFormat format = m->deep ? (alpha ? AV_PIX_FMT_RGBA64 : AV_PIX_FMT_RGB48) : alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+    int alpha = (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0, deep = m->deep && desc->comp[0].depth > 8, bpp = (alpha ? 4 : 3) << deep;
+    /* 8 bits stay 8 bits: swscale widens RGB by way of YUV, and 254 is no longer 254 */
+    enum AVPixelFormat format = deep ? (alpha ? AV_PIX_FMT_RGBA64 : AV_PIX_FMT_RGB48) : alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
     m->bits = desc->comp[0].depth > 8 ? 16 : 8;
     Turn t = turn_of(m, f);
     int direct = !alpha && !t.transpose && !t.flip_x && !t.flip_y;
     size_t px = (size_t)f->width * (size_t)f->height;
-    if (reserve(&m->rgb8, &m->rgb8_bytes, px * 3 << m->deep) || (!direct && reserve(&m->scratch, &m->scratch_bytes, px * (size_t)bpp)))
+    if (reserve(&m->rgb8, &m->rgb8_bytes, px * 3 << deep) || (!direct && reserve(&m->scratch, &m->scratch_bytes, px * (size_t)bpp)))
         return fail(m, AVERROR(ENOMEM), "");
     m->sws = sws_getCachedContext(m->sws, f->width, f->height, f->format, f->width, f->height, format,
                                   SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
@@ -393,9 +394,9 @@ static int to_rgb(Media *m, AVFrame *f, MienImage *img)
     if (sws_scale(m->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, out, stride) != f->height)
         return fail(m, 0, "its pixels cannot be converted");
     if (!direct)
-        turn_pixels(m->scratch, f->width, f->height, alpha ? 4 : 3, m->deep, t, m->rgb8);
+        turn_pixels(m->scratch, f->width, f->height, alpha ? 4 : 3, deep, t, m->rgb8);
     int w = t.transpose ? f->height : f->width, h = t.transpose ? f->width : f->height;
-    *img = (MienImage){ .data = m->rgb8, .stride_bytes = (ptrdiff_t)w * 3 << m->deep, .w_px = w, .h_px = h, .pixel = MIEN_PIXEL_RGB8 };
+    *img = (MienImage){ .data = m->rgb8, .stride_bytes = (ptrdiff_t)w * 3 << deep, .w_px = w, .h_px = h, .pixel = MIEN_PIXEL_RGB8 };
     return 1;
 }
 
@@ -498,8 +499,9 @@ int media_read_rgb(const char *path, float **rgb, int *w_px, int *h_px, int *bit
     size_t n = ret >= 0 ? (size_t)img.w_px * (size_t)img.h_px * 3 : 0;
     if (ret >= 0 && !(*rgb = mien_malloc_array(n, sizeof(**rgb))))
         ret = fail(m, AVERROR(ENOMEM), "");
+    const int deep = m && m->bits > 8;
     for (size_t i = 0; i < n && ret >= 0; i++)
-        (*rgb)[i] = (float)sample_at(m->rgb8, i, 1) / 65535.0f;
+        (*rgb)[i] = (float)sample_at(m->rgb8, i, deep) / (deep ? 65535.0f : 255.0f);
     if (ret >= 0) {
         *w_px = img.w_px;
         *h_px = img.h_px;
