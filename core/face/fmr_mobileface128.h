@@ -1,7 +1,7 @@
 /* Single comparisons of the default encoder, counted; made by tests/tools/fmr_table.sh. */
 #define FMR_MOBILEFACE128_SAME 170714
 #define FMR_MOBILEFACE128_DIFFERENT 21592789
-/* similarity, different people at or above, same person below */
+/* similarity; different people at or above, 0: too few to tell; same person below */
 #define FMR_MOBILEFACE128(POINT) \
     POINT(0.00, 11408064, 2) \
     POINT(0.01, 10531893, 2) \
@@ -58,4 +58,30 @@
     POINT(0.52, 200, 3826) \
     POINT(0.53, 140, 4706) \
     POINT(0.54, 94, 5714) \
-    POINT(0.55, 68, 6855)
+    POINT(0.55, 68, 6855) \
+    POINT(0.56, 0, 8217) \
+    POINT(0.57, 0, 9866) \
+    POINT(0.58, 0, 11745) \
+    POINT(0.59, 0, 13880) \
+    POINT(0.60, 0, 16444) \
+    POINT(0.61, 0, 19532) \
+    POINT(0.62, 0, 22955) \
+    POINT(0.63, 0, 26914) \
+    POINT(0.64, 0, 31319) \
+    POINT(0.65, 0, 36311) \
+    POINT(0.66, 0, 41855) \
+    POINT(0.67, 0, 47928) \
+    POINT(0.68, 0, 54752) \
+    POINT(0.69, 0, 62080) \
+    POINT(0.70, 0, 69700) \
+    POINT(0.71, 0, 77927) \
+    POINT(0.72, 0, 86505) \
+    POINT(0.73, 0, 95349) \
+    POINT(0.74, 0, 104261) \
+    POINT(0.75, 0, 113051) \
+    POINT(0.76, 0, 121558) \
+    POINT(0.77, 0, 129636) \
+    POINT(0.78, 0, 137179) \
+    POINT(0.79, 0, 144092) \
+    POINT(0.80, 0, 150084)
+#define FMR_MOBILEFACE128_ROWS 56 /* with different people */

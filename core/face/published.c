@@ -23,10 +23,11 @@ static const struct MienFmrPoint dlib128[] = {
 
 static const MienEncoderStats known[] = {
     { .hash = "469b8cde1d367cd978e2ad316a344975440c5f0bf9e9e95a08a290f7e7792e40", .name = "mobileface128",
-      .source = "pairs of 6,598 pictures of 2,890 people", .margin = 0.05, .n_points = MIEN_ARRAY_ELEMS(mobileface128),
-      .point = mobileface128 },
+      .source = "pairs of 6,598 pictures of 2,890 people", .margin = 0.05, .n_points = FMR_MOBILEFACE128_ROWS,
+      .n_same_points = MIEN_ARRAY_ELEMS(mobileface128), .point = mobileface128 },
     { .hash = "f70db5075e223acc126dc1559b24a66283d270587d2eb67537dcd796ccb8a4ae", .name = "dlib128",
-      .source = "the 6,000 official pairs of LFW", .margin = 0.01, .n_points = MIEN_ARRAY_ELEMS(dlib128), .point = dlib128 },
+      .source = "the 6,000 official pairs of LFW", .margin = 0.01, .n_points = MIEN_ARRAY_ELEMS(dlib128),
+      .n_same_points = MIEN_ARRAY_ELEMS(dlib128), .point = dlib128 },
 };
 
 const MienEncoderStats *mien_encoder_stats(const char *hash)
@@ -38,10 +39,10 @@ const MienEncoderStats *mien_encoder_stats(const char *hash)
 }
 
 /* The stretch between two points that a similarity lies on, or the nearest one; *t: where on it, beyond 0..1 outside. */
-static const struct MienFmrPoint *stretch_of(const MienEncoderStats *s, double sim_cos, double *t)
+static const struct MienFmrPoint *stretch_of(const MienEncoderStats *s, int n_points, double sim_cos, double *t)
 {
     int i = 0;
-    while (i + 2 < s->n_points && sim_cos > s->point[i + 1].sim_cos)
+    while (i + 2 < n_points && sim_cos > s->point[i + 1].sim_cos)
         i++;
     const struct MienFmrPoint *p = &s->point[i];
     *t = (sim_cos - p[0].sim_cos) / (p[1].sim_cos - p[0].sim_cos);
@@ -51,7 +52,7 @@ static const struct MienFmrPoint *stretch_of(const MienEncoderStats *s, double s
 double mien_encoder_fmr(const MienEncoderStats *s, double sim_cos, int *extrapolated)
 {
     double t, a, b;
-    const struct MienFmrPoint *p = stretch_of(s, sim_cos, &t);
+    const struct MienFmrPoint *p = stretch_of(s, s->n_points, sim_cos, &t);
     if (extrapolated)
         *extrapolated = sim_cos > s->point[s->n_points - 1].sim_cos;
     a = log(p[0].fmr);
@@ -62,7 +63,7 @@ double mien_encoder_fmr(const MienEncoderStats *s, double sim_cos, int *extrapol
 double mien_encoder_fnmr(const MienEncoderStats *s, double sim_cos)
 {
     double t;
-    const struct MienFmrPoint *p = stretch_of(s, sim_cos, &t);
+    const struct MienFmrPoint *p = stretch_of(s, s->n_same_points, sim_cos, &t);
     return fmin(fmax(p[0].fnmr + t * (p[1].fnmr - p[0].fnmr), 0), 1);
 }
 

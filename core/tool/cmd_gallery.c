@@ -108,6 +108,40 @@ const Command cmd_check = {
     .takes = TAKES_GALLERY | TAKES_JSON, .max_args = 0, .run = run_check,
 };
 
+/* The calibration, and whether it still fits; its own errors are warnings here. */
+static void calibration_stats(MienGallery *g, struct cJSON *j)
+{
+    MienCalibration c;
+    char text[256];
+    int64_t n_now;
+    int ret = mien_gallery_calibration(g, &c, &n_now), covers = ret >= 0 && mien_calibration_covers(&c, n_now);
+    struct cJSON *o = json_add_object(j, "calibration");
+    json_bool(o, "calibrated", ret >= 0);
+    if (ret >= 0) {
+        json_real(o, "threshold_similarity", c.threshold_sim_cos, 4);
+        json_real(o, "margin_similarity", c.margin_sim_cos, 4);
+        json_real(o, "verify_threshold_similarity", c.verify_sim_cos, 4);
+        json_real(o, "fpir_wanted", c.fpir, 6);
+        json_real(o, "fnir", c.fnir, 6);
+        json_str(o, "basis", mien_calibration_basis_name(c.basis));
+        json_int(o, "people", c.n_people);
+        json_int(o, "people_now", n_now);
+        json_bool(o, "covers", covers);
+        json_str(o, "created", c.created);
+    }
+    if (j)
+        return;
+    if (ret < 0) {
+        printf("threshold the encoder's own; 'mien calibrate' finds this gallery's\n");
+        return;
+    }
+    printf("threshold cosine %.4f for FPIR %g among %lld people, calibrated %.10s\n", c.threshold_sim_cos, c.fpir, (long long)c.n_people,
+           c.created);
+    outgrown_text(text, sizeof(text), &c, n_now);
+    if (!covers)
+        printf("          %s\n", text);
+}
+
 static int run_stats(Tool *tool, const void *options, int n_args, char **args)
 {
     (void)options, (void)n_args, (void)args;
@@ -142,6 +176,7 @@ static int run_stats(Tool *tool, const void *options, int n_args, char **args)
         printf("file      %lld bytes, schema %d\naudit     %lld lines%s%s\n", (long long)s.file_bytes, s.schema_version, (long long)s.n_audit,
                *s.audit_head ? ", head " : "", safe(s.audit_head));
     }
+    calibration_stats(g, j);
     mien_gallery_close(&g);
     return j ? json_print(tool, j, STATUS_OK) : STATUS_OK;
 }

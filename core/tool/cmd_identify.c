@@ -15,7 +15,8 @@ typedef struct Identify {
     const IdentifyOptions *o;
     MienGallery *g;
     Faces faces;
-    double tau;
+    Threshold threshold;
+    double tau; /* the same as a distance */
     struct cJSON *pictures;
     int n_unknown, n_errors;
 } Identify;
@@ -32,6 +33,12 @@ static void print_face(const MienFace *face, int number, int sure, const char *n
     printf("%s\n", n > 0 ? ")" : "  (the gallery is empty)");
 }
 
+/* Whether the nearest person leads by the calibration's margin, if there is one. */
+static int is_ahead(const Identify *s, const MienCandidate *c, int n)
+{
+    return n < 2 || (double)c[0].sim_cos - (double)c[1].sim_cos >= s->threshold.margin;
+}
+
 /* Why this name, or why none. One picture is one view: there is nothing to be gathered. */
 static void explain(const Identify *s, struct cJSON *face_object, const MienFace *face, const MienCandidate *c, int n)
 {
@@ -40,16 +47,17 @@ static void explain(const Identify *s, struct cJSON *face_object, const MienFace
     MienReason reason = n <= 0               ? MIEN_REASON_NOBODY
                         : distance > s->tau ? MIEN_REASON_BELOW
                         : c[0].ignored      ? MIEN_REASON_IGNORED
+                        : !is_ahead(s, c, n) ? MIEN_REASON_NOT_AHEAD
                                             : MIEN_REASON_NAMED;
     const char *text = reason == MIEN_REASON_NAMED ? "the nearest person is within the threshold" : mien_reason_text(reason);
-    const char *from = s->o->threshold > 0 ? "option" : "encoder";
     double nats = n > 0 ? (double)mien_face_encoder_nats(engine, c[0].sim_cos) : NAN;
     double needed_nats = (double)mien_face_encoder_nats(engine, (float)cos_of_dist(s->tau));
     struct cJSON *j = json_add_object(face_object, "explain");
     json_str(j, "reason", mien_reason_name(reason));
     json_str(j, "text", text);
     json_real(j, "threshold", s->tau, 6);
-    json_str(j, "threshold_from", from);
+    json_str(j, "threshold_from", s->threshold.source);
+    json_real(j, "margin", s->threshold.margin, 4);
     json_real(j, "lead", next - distance, 6);
     json_real(j, "evidence_nats", nats, 2);
     json_real(j, "needed_nats", needed_nats, 2);
@@ -58,7 +66,7 @@ static void explain(const Identify *s, struct cJSON *face_object, const MienFace
     printf("    why: %s\n", text);
     if (n > 0)
         printf("    nearest: %s, distance %.4f; threshold %.4f (%s)\n", safe(c[0].name), distance, s->tau,
-               s->o->threshold > 0 ? "--threshold" : "the encoder's own for galleries");
+               s->threshold.source);
     if (n > 0)
         printf("    evidence: e^%.1f times likelier if it is this person than if not; the threshold asks for e^%.1f\n", nats, needed_nats);
     if (n > 1)
@@ -78,8 +86,8 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
     int most = s->o->top > 2 ? s->o->top : 2, n_known = mien_gallery_top(s->g, embedding, s->faces.dim, c, most);
     if (n_known < 0)
         return n_known;
-    int n = n_known < s->o->top ? n_known : s->o->top;
-    const char *name = n > 0 && !c[0].ignored && dist_of_cos((double)c[0].sim_cos) <= s->tau ? c[0].name : NULL;
+    int n = n_known < s->o->top ? n_known : s->o->top, ahead = is_ahead(s, c, n_known);
+    const char *name = n > 0 && !c[0].ignored && ahead && dist_of_cos((double)c[0].sim_cos) <= s->tau ? c[0].name : NULL;
     s->n_unknown += !name && counts;
     if (!s->pictures)
         print_face(face, number, p->sure[i], name, c, n);
@@ -146,11 +154,14 @@ static int run_identify(Tool *tool, const void *options, int n_args, char **args
     if (!(s.g = gallery_open(tool, MIEN_GALLERY_READ)) || gallery_encoder(tool, s.g, buf, sizeof(buf), &encoder) < 0 ||
         faces_open(&s.faces, tool, encoder, 1, files.n) < 0 || gallery_fits(tool, s.g, &s.faces) < 0)
         goto out;
-    s.tau = s.o->threshold > 0 ? s.o->threshold : dist_of_cos((double)mien_face_encoder_identify_sim_cos(s.faces.engine[0]));
+    if (threshold_choose(tool, s.g, 0, s.o->threshold, (double)mien_face_encoder_identify_sim_cos(s.faces.engine[0]), &s.threshold) < 0)
+        goto out;
+    s.tau = s.o->threshold > 0 ? s.o->threshold : dist_of_cos(s.threshold.sim_cos);
     struct cJSON *root = tool->json ? json_object() : NULL;
     json_str(root, "gallery", mien_gallery_path(s.g));
     json_str(root, "encoder", mien_face_encoder_name(s.faces.engine[0]));
     json_real(root, "threshold", s.tau, 6);
+    threshold_json(root, &s.threshold);
     s.pictures = json_add_array(root, "pictures");
     int ret = pictures_each(&s.faces, tool, &files, 1, take, &s);
     status = ret || s.n_errors || interrupted() ? STATUS_ERROR : s.n_unknown ? STATUS_NO : STATUS_OK;
@@ -164,7 +175,7 @@ out:
 }
 
 static const Option identify_options[] = {
-    OPT_REAL_ROW(IdentifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the encoder's own for galleries",
+    OPT_REAL_ROW(IdentifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the gallery's calibration, else the encoder's own",
                  "largest distance at which the nearest person's name is given"),
     OPT_INT_ROW(IdentifyOptions, top, "top", 'k', 2, 1, TOP_MAX, NULL, NULL, "how many of the nearest people are listed"),
     OPT_FLAG_ROW(IdentifyOptions, explain, "explain", 0, "say why a face has its name, or none"),
@@ -174,6 +185,7 @@ static const Option identify_options[] = {
 const Command cmd_identify = {
     .name = "identify", .group = "Questions", .summary = "who is this (1:K)?", .args = "PICTURE...",
     .text = "For every face of every picture (folders are searched): the name, or unrecognised, then the nearest people with their distances. "
+            "Where the threshold comes from the gallery's calibration (mien calibrate), so does the lead that a name needs over the next person. "
             "People who are ignored or have expired are never named. Doubtful detections are marked and do not count for the exit status beside certain ones. "
             "For videos use ffmpeg's filter facetag, which also asks for a lead over the next person and gathers evidence over many views.\n"
             "$ mien identify party.jpg --gallery family.db",

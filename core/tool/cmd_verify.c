@@ -34,11 +34,12 @@ static void picture_json(struct cJSON *j, const char *key, const Picture *p, int
 }
 
 /* The answer and its numbers. */
-static int answer(const Tool *tool, struct cJSON *j, double distance, double tau)
+static int answer(const Tool *tool, struct cJSON *j, double distance, double tau, const Threshold *threshold)
 {
     int match = distance <= tau;
     json_real(j, "distance", distance, 6);
     json_real(j, "threshold", tau, 6);
+    threshold_json(j, threshold);
     json_real(j, "similarity", cos_of_dist(distance), 6);
     json_bool(j, "match", match);
     if (j)
@@ -47,9 +48,11 @@ static int answer(const Tool *tool, struct cJSON *j, double distance, double tau
     return match ? STATUS_OK : STATUS_NO;
 }
 
-static double threshold_of(const VerifyOptions *o, const Faces *f)
+/* As a distance. g: the gallery that takes part, NULL between two pictures. Negative after a message. */
+static double threshold_of(const Tool *tool, const VerifyOptions *o, MienGallery *g, const Faces *f, Threshold *t)
 {
-    return o->threshold > 0 ? o->threshold : dist_of_cos((double)mien_face_encoder_verify_sim_cos(f->engine[0]));
+    int ret = threshold_choose(tool, g, 1, o->threshold, (double)mien_face_encoder_verify_sim_cos(f->engine[0]), t);
+    return ret < 0 ? ret : o->threshold > 0 ? o->threshold : dist_of_cos(t->sim_cos);
 }
 
 static int verify_pictures(const Tool *tool, const VerifyOptions *o, char **args)
@@ -65,7 +68,9 @@ static int verify_pictures(const Tool *tool, const VerifyOptions *o, char **args
         picture_json(j, "b", &b, k);
         json_str(j, "encoder", mien_face_encoder_name(f.engine[0]));
         float sim = mien_sim_cos(a.embedding + (size_t)i * (size_t)f.dim, b.embedding + (size_t)k * (size_t)f.dim, f.dim);
-        status = answer(tool, j, dist_of_cos((double)sim), threshold_of(o, &f));
+        Threshold t;
+        double tau = threshold_of(tool, o, NULL, &f, &t);
+        status = answer(tool, j, dist_of_cos((double)sim), tau, &t);
     }
     picture_free(&a);
     picture_free(&b);
@@ -97,11 +102,15 @@ static int verify_claim(const Tool *tool, const VerifyOptions *o, const char *pa
         tool_error(tool, "'%s' has no usable sample; see 'mien check'", safe(o->claim));
         goto out;
     }
+    Threshold t;
+    double tau = threshold_of(tool, o, g, &f, &t);
+    if (tau < 0)
+        goto out;
     struct cJSON *j = tool->json ? json_object() : NULL;
     json_str(j, "claim", o->claim);
     picture_json(j, "picture", &p, i);
     json_str(j, "encoder", mien_face_encoder_name(f.engine[0]));
-    status = answer(tool, j, dist_of_cos((double)match.sim_cos), threshold_of(o, &f));
+    status = answer(tool, j, dist_of_cos((double)match.sim_cos), tau, &t);
 out:
     picture_free(&p);
     faces_close(&f);
@@ -126,7 +135,8 @@ static const Option verify_options[] = {
     OPT_INT_ROW(VerifyOptions, face, "face", 'f', 0, 1, FACES_MAX, NULL, "the only one", "which face of the (second) picture, from left to right"),
     OPT_INT_ROW(VerifyOptions, face_a, "face-a", 0, 0, 1, FACES_MAX, NULL, "the only one", "which face of the first of two pictures"),
     OPT_FLAG_ROW(VerifyOptions, largest, "largest", 'l', "of several faces take the largest"),
-    OPT_REAL_ROW(VerifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the encoder's own for 1:1", "largest distance that is a match"),
+    OPT_REAL_ROW(VerifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the gallery's calibration, else the encoder's own",
+                 "largest distance that is a match"),
     { .name = NULL },
 };
 

@@ -2,8 +2,6 @@
 #ifndef MIEN_TOOL_FACES_H
 #define MIEN_TOOL_FACES_H
 
-#include <math.h>
-
 #include "galleries.h"
 #include "mien/face.h"
 
@@ -44,16 +42,6 @@ void picture_free(Picture *p);
 struct FileList;
 int pictures_each(Faces *f, const Tool *tool, const struct FileList *files, int with_embedding,
                   int (*take)(void *priv, const Picture *p), void *priv);
-
-/* The distance between unit vectors and the cosine of their angle: d² = 2 − 2·cos. */
-static inline double dist_of_cos(double sim_cos)
-{
-    return sim_cos >= 1 ? 0 : sqrt(2 - 2 * sim_cos);
-}
-static inline double cos_of_dist(double dist_l2)
-{
-    return 1 - dist_l2 * dist_l2 / 2;
-}
 
 /* Everything that can be found in a picture, from left to right; sure[i] is 1 where it is a face beyond doubt (FACES_MAX of both).
  * Returns how many, or negative. */

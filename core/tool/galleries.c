@@ -41,3 +41,43 @@ int person_need(const Tool *tool, MienGallery *g, const char *name, MienPerson *
     mien_free(people);
     return MIEN_E_NOTFOUND;
 }
+
+void outgrown_text(char *buf, size_t bytes, const MienCalibration *c, int64_t n_people_now)
+{
+    snprintf(buf, bytes, "%lld people can be named, the calibration of %.10s is for %lld: more strangers will be taken for one of them than it "
+             "says; run 'mien calibrate'", (long long)n_people_now, c->created, (long long)c->n_people);
+}
+
+int threshold_choose(const Tool *tool, MienGallery *g, int verify, double dist_l2, double own_sim_cos, Threshold *t)
+{
+    char text[256];
+    int64_t n_now;
+    *t = (Threshold){ .sim_cos = own_sim_cos, .source = "encoder" };
+    if (dist_l2 > 0) {
+        t->sim_cos = cos_of_dist(dist_l2);
+        t->source = "option";
+        return 0;
+    }
+    int ret = g ? mien_gallery_calibration(g, &t->calibration, &n_now) : MIEN_E_NOTFOUND;
+    if (ret < 0)
+        return ret == MIEN_E_NOTFOUND ? 0 : ret;
+    t->sim_cos = verify ? t->calibration.verify_sim_cos : t->calibration.threshold_sim_cos;
+    t->margin = verify ? 0 : t->calibration.margin_sim_cos;
+    t->source = "calibration";
+    if (!verify && !mien_calibration_covers(&t->calibration, n_now)) {
+        outgrown_text(text, sizeof(text), &t->calibration, n_now);
+        tool_warn(tool, "%s: %s", safe(mien_gallery_path(g)), text);
+    }
+    return 0;
+}
+
+void threshold_json(struct cJSON *to, const Threshold *t)
+{
+    json_str(to, "threshold_source", t->source);
+    if (strcmp(t->source, "calibration"))
+        return;
+    json_real(to, "margin_similarity", t->margin, 4);
+    json_real(to, "fpir_wanted", t->calibration.fpir, 6);
+    json_str(to, "calibrated", t->calibration.created);
+    json_int(to, "calibrated_people", t->calibration.n_people);
+}

@@ -19,7 +19,7 @@ void help_all(FILE *f)
     for (int i = 0; (c = command_at(i)); i++) {
         if (is_new_group(i))
             fprintf(f, "\n%s:\n", c->group);
-        fprintf(f, "  %-18s %s\n", c->name, c->summary);
+        fprintf(f, "  %-24s %s\n", c->name, c->summary);
     }
     fprintf(f, "\n'mien help COMMAND' explains one, 'mien help --man' writes the man page.\n"
                "Exit status: 0 done, or yes; 1 the answer is no; 2 error.\n");

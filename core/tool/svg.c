@@ -56,16 +56,27 @@ void svg_text(Svg *s, double x, double y, const char *anchor, int size_px, const
     put(s, "</text>\n");
 }
 
+/* Where v lies on an axis from v0 (0) to v1 (1), cut off at its ends. */
+static double on_axis(double v, double v0, double v1, int is_log)
+{
+    double t = is_log ? (log10(fmax(v, v0)) - log10(v0)) / (log10(v1) - log10(v0)) : (v - v0) / (v1 - v0);
+    return fmin(fmax(t, 0), 1);
+}
+
+/* The value of tick i of n. */
+static double tick_at(int i, int n, double v0, double v1, int is_log)
+{
+    return is_log ? pow(10, log10(v0) + (log10(v1) - log10(v0)) * i / n) : v0 + (v1 - v0) * i / n;
+}
+
 static double px_x(const SvgPanel *p, double x)
 {
-    double t = p->log_x ? (log10(fmax(x, p->x0)) - log10(p->x0)) / (log10(p->x1) - log10(p->x0)) : (x - p->x0) / (p->x1 - p->x0);
-    return p->left + p->w * fmin(fmax(t, 0), 1);
+    return p->left + p->w * on_axis(x, p->x0, p->x1, p->log_x);
 }
 
 static double px_y(const SvgPanel *p, double y)
 {
-    double t = (y - p->y0) / (p->y1 - p->y0);
-    return p->top + p->h * (1 - fmin(fmax(t, 0), 1));
+    return p->top + p->h * (1 - on_axis(y, p->y0, p->y1, p->log_y));
 }
 
 void svg_axes(Svg *s, const SvgPanel *p, int n_x, int n_y, int y_percent)
@@ -77,13 +88,13 @@ void svg_axes(Svg *s, const SvgPanel *p, int n_x, int n_y, int y_percent)
     svg_text(s, p->left - 45, p->top + p->h / 2, "middle", 12, p->y_label);
     put(s, "</g>\n");
     for (int i = 0; i <= n_x; i++) {
-        double v = p->log_x ? pow(10, log10(p->x0) + (log10(p->x1) - log10(p->x0)) * i / n_x) : p->x0 + (p->x1 - p->x0) * i / n_x;
+        double v = tick_at(i, n_x, p->x0, p->x1, p->log_x);
         put(s, "<path d=\"M%.1f %.1fV%.1f\" stroke=\"#dddddd\"/>\n", px_x(p, v), p->top, p->top + p->h);
         snprintf(label, sizeof(label), "%g", v);
         svg_text(s, px_x(p, v), p->top + p->h + 18, "middle", 11, label);
     }
     for (int i = 0; i <= n_y; i++) {
-        double v = p->y0 + (p->y1 - p->y0) * i / n_y;
+        double v = tick_at(i, n_y, p->y0, p->y1, p->log_y);
         put(s, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#dddddd\"/>\n", p->left, px_y(p, v), p->left + p->w);
         snprintf(label, sizeof(label), y_percent ? "%.3g %%" : "%.3g", y_percent ? v * 100 : v);
         svg_text(s, p->left - 6, px_y(p, v) + 4, "end", 11, label);
@@ -117,6 +128,11 @@ void svg_mark_x(Svg *s, const SvgPanel *p, double x, const char *colour, const c
 {
     put(s, "<path d=\"M%.1f %.1fV%.1f\" stroke=\"%s\" stroke-dasharray=\"5 4\"/>\n", px_x(p, x), p->top, p->top + p->h, colour);
     svg_text(s, px_x(p, x) + 5, p->top + 16, "start", 11, label);
+}
+
+void svg_label(Svg *s, const SvgPanel *p, double x, double y, const char *anchor, const char *text)
+{
+    svg_text(s, px_x(p, x), px_y(p, y), anchor, 12, text);
 }
 
 int svg_write(Svg *s, const char *path, MienLog log)

@@ -9,9 +9,10 @@
 
 #define STEP_BINS 100    /* a row each 0.01 */
 #define FIRST_BIN 10000    /* similarity 0 */
-/* Rows on fewer pairs are left out. With the embeddings at hand some 30 pairs stay at any similarity up to .7: people who have two
+/* Rows on fewer pairs of different people say 0. With the embeddings at hand some 30 pairs stay at any similarity up to .7: people who have two
  * numbers. Above .55 those would be most of what is counted. */
 #define LEAST_DIFFERENT 60
+#define LAST_BIN 18000      /* similarity 0.8 */
 
 static void print_rows(const MienSimCounts *c)
 {
@@ -24,15 +25,19 @@ static void print_rows(const MienSimCounts *c)
     /* each pair was seen from both sides */
     printf("#define FMR_MOBILEFACE128_SAME %llu\n#define FMR_MOBILEFACE128_DIFFERENT %llu\n", (unsigned long long)n_same / 2,
            (unsigned long long)n_different / 2);
-    printf("/* similarity, different people at or above, same person below */\n#define FMR_MOBILEFACE128(POINT)");
-    for (int i = 0; i < MIEN_SIM_BINS && at_least >= 2 * LEAST_DIFFERENT; i++) {
-        if (i % STEP_BINS == 0 && i >= FIRST_BIN)
-            printf(" \\\n    POINT(%.2f, %llu, %llu)", i * MIEN_SIM_STEP - 1, (unsigned long long)at_least / 2,
+    int n_rows = 0;
+    printf("/* similarity; different people at or above, 0: too few to tell; same person below */\n#define FMR_MOBILEFACE128(POINT)");
+    for (int i = 0; i <= LAST_BIN; i++) {
+        int enough = at_least >= 2 * LEAST_DIFFERENT;
+        if (i % STEP_BINS == 0 && i >= FIRST_BIN) {
+            n_rows += enough;
+            printf(" \\\n    POINT(%.2f, %llu, %llu)", i * MIEN_SIM_STEP - 1, enough ? (unsigned long long)at_least / 2 : 0,
                    (unsigned long long)below / 2);
+        }
         at_least -= c->different[i];
         below += c->same[i];
     }
-    printf("\n");
+    printf("\n#define FMR_MOBILEFACE128_ROWS %d /* with different people */\n", n_rows);
 }
 
 int main(int argc, char **argv)

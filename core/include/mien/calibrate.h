@@ -39,10 +39,10 @@ typedef struct MienEncoderStats {
     const char *hash;        /* of the encoder's file */
     const char *name, *source; /* source: one line, where the numbers come from */
     double margin;           /* least lead of the best person over the next one */
-    int n_points;
+    int n_points, n_same_points; /* fmr is known for the first n_points, fnmr for the first n_same_points */
     const struct MienFmrPoint {
         double sim_cos, fmr, fnmr; /* fnmr: of comparisons of the same person, the share below sim_cos */
-    } *point;                /* ascending sim_cos, falling fmr > 0 */
+    } *point;                /* ascending sim_cos, falling fmr > 0 where known */
 } MienEncoderStats;
 
 /* NULL: nothing was published about this encoder. */
