@@ -31,7 +31,7 @@ enum { FORMAT_JSONL };
 typedef struct FacetagContext {
     const AVClass *class;
     char *gallery_path, *claim, *log_url, *models, *encoder;
-    int mode, interval, min_face, max_faces, size, draw, format, explain;
+    int mode, similarity, interval, min_face, max_faces, size, draw, format, explain;
     float threshold;
 
     MienGallery *gallery;               /* NULL in mode detect */
@@ -62,7 +62,12 @@ static const AVOption facetag_options[] = {
         { "verify", "whether it is the person of option claim", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_VERIFY }, 0, 0, FLAGS, "mode" },
         { "detect", "nothing: faces are found and followed, no gallery is read", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_DETECT }, 0, 0, FLAGS, "mode" },
     { "claim", "set the claimed person's name, for mode verify", OFFSET(claim), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, TFLAGS },
-    { "threshold", "set the cosine similarity from which a face is the person; 0: the encoder's own value for the mode",
+    { "similarity", "set what compares two faces",
+      OFFSET(similarity), AV_OPT_TYPE_INT, { .i64 = MIEN_SIMILARITY_DISTANCE }, MIEN_SIMILARITY_DISTANCE, MIEN_SIMILARITY_CHI2, FLAGS, "similarity" },
+        { "distance", "the distance of their templates", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_DISTANCE }, 0, 0, FLAGS, "similarity" },
+        { "logistic", "learnt, on absolute differences", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_LOGISTIC }, 0, 0, FLAGS, "similarity" },
+        { "chi2", "learnt, on chi-squared differences", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_CHI2 }, 0, 0, FLAGS, "similarity" },
+    { "threshold", "set the cosine similarity, or with a learnt one the probability, from which a face is the person; 0: the default of encoder and mode",
       OFFSET(threshold), AV_OPT_TYPE_FLOAT, { .dbl = 0 }, 0, 1, TFLAGS },
     { "interval", "set the number of frames from one detection to the next", OFFSET(interval), AV_OPT_TYPE_INT, { .i64 = 3 }, 1, 1000, FLAGS },
     { "min_face", "set the size of the smallest face to look for, in pixels", OFFSET(min_face), AV_OPT_TYPE_INT, { .i64 = 20 }, 8, 8192, FLAGS },
@@ -241,6 +246,8 @@ static int add_metadata(const FacetagContext *s, AVFrame *frame, const MienTag *
         }
         if (!isnan(tag->sim_cos))
             SET(i, "similarity", "%.4f", tag->sim_cos);
+        if (!isnan(tag->prob_same))
+            SET(i, "probability", "%.4f", tag->prob_same);
         if (!isnan(tag->prob_live))
             SET(i, "live", "%.4f", tag->prob_live);
         if (s->explain && (ret = add_explanation(s, dict, i, tag->track)) < 0)
@@ -300,6 +307,8 @@ static int open_gallery(AVFilterContext *ctx, MienGallery **gallery)
 
     if (ret >= 0)
         ret = mien_gallery_stats(*gallery, &stats);
+    if (ret >= 0)
+        ret = mien_gallery_use_similarity(*gallery, s->similarity);
     if (ret >= 0 && s->mode == MIEN_MODE_VERIFY)
         ret = check_claim(ctx, *gallery, s->claim);
     if (ret >= 0 && !stats.n_people)
@@ -494,6 +503,7 @@ static int open_tagger(AVFilterContext *ctx)
     params.mode        = s->mode;
     params.claim       = s->claim;
     params.min_sim_cos = s->threshold;
+    params.learnt      = s->gallery && s->similarity != MIEN_SIMILARITY_DISTANCE;
     params.interval    = s->interval;
     params.min_face_px = s->min_face;
     params.max_faces   = s->max_faces;

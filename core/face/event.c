@@ -209,6 +209,8 @@ int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes)
         put_id(&o, ",\"was_id\":", event->was_id);
     }
     put_real(&o, ",\"similarity\":", t->sim_cos, 4);
+    if (!isnan(t->prob_same))
+        put_real(&o, ",\"probability\":", t->prob_same, 4);
     put_text(&o, ",\"first_s\":");
     put_fixed(&o, event->first_time_s, 3);
     put_text(&o, ",\"last_s\":");

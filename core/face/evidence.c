@@ -12,12 +12,15 @@
 #include <string.h>
 
 #include "face/face_int.h"
+#include "mien/similarity.h"
 
 /* Measured with the default encoder, 6,598 pictures of 2,890 people. */
 #define EVEN_SIM_COS 0.31f
 #define NATS_PER_COS 38.0f
 #define SAME_SIM_COS 0.71f
 #define IDENTIFY_SIM_COS 0.40f /* the published threshold that these stand beside */
+
+#define LOGITS_PER_COS 25.0f /* with a learnt unit (docs/training.md) */
 
 /* In the default encoder's cosine. */
 #define AGREE_COS 0.05f  /* a view agrees with a name from so much below the threshold on */
@@ -34,7 +37,7 @@ MieniEvidenceScale mieni_evidence_scale(float stranger_sim_cos, float identify_s
     if (!(reach > 0))
         reach = unit;
     return (MieniEvidenceScale){
-        .min_sim_cos = identify_sim_cos,
+        .least = identify_sim_cos,
         .even_sim_cos = stranger_sim_cos + EVEN_SIM_COS * reach,
         .per_cos = NATS_PER_COS / reach,
         .same_sim_cos = stranger_sim_cos + SAME_SIM_COS * unit,
@@ -58,6 +61,22 @@ float mieni_evidence_nats(const MieniEvidenceScale *s, float sim_cos)
     return s->per_cos * (sim_cos - s->even_sim_cos);
 }
 
+float mieni_evidence_unit(const MieniEvidenceScale *s)
+{
+    return s->learnt ? LOGITS_PER_COS : s->unit_cos;
+}
+
+/* Of the best person, and of the best of the others. */
+static float first_of(const MieniEvidenceScale *s, const MienMatch *m)
+{
+    return s->learnt ? m->logit_same : m->sim_cos;
+}
+
+static float second_of(const MieniEvidenceScale *s, const MienMatch *m)
+{
+    return s->learnt ? m->second_logit_same : m->second_sim_cos;
+}
+
 void mieni_evidence_start(MieniEvidence *e, int dim, float *embedding)
 {
     memset(e, 0, sizeof(*e));
@@ -73,7 +92,7 @@ void mieni_evidence_reset(MieniEvidence *e)
     e->reason = MIEN_REASON_NO_VIEW;
     e->id = -1;
     e->name[0] = 0;
-    e->sim_cos = NAN;
+    e->sim_cos = e->prob_same = NAN;
 }
 
 /* ---- views */
@@ -149,31 +168,39 @@ void mieni_evidence_add(MieniEvidence *e, const MieniEvidenceScale *s, const flo
 static int views_agree(const MieniEvidence *e, const MieniEvidenceScale *s, int64_t id)
 {
     int n_agree = 0, n_clear = 0;
-    float independent = 0;
+    float independent = 0, unit = mieni_evidence_unit(s);
     for (int i = 0; i < e->n_views; i++) {
         const MieniFaceView *v = &e->view[i];
-        if (v->match.id != id || !(v->match.sim_cos >= s->min_sim_cos - AGREE_COS * s->unit_cos))
+        if (v->match.id != id || !(first_of(s, &v->match) >= s->least - AGREE_COS * unit))
             continue;
         n_agree++;
         independent += v->independence;
-        n_clear += v->match.sim_cos >= s->min_sim_cos + CLEAR_COS * s->unit_cos && v->quality >= CLEAR_QUALITY;
+        n_clear += first_of(s, &v->match) >= s->least + CLEAR_COS * unit && v->quality >= CLEAR_QUALITY;
     }
     return n_clear > 0 || n_agree >= AGREE_ALIKE || (n_agree >= 2 && independent >= AGREE_VIEWS);
 }
 
-/* The standing name's similarity where it is still kept, else NaN. A look-alike who has passed it by less than the margin that it
- * is kept with does not take the name away, unless that is somebody to be ignored. */
-static float kept_sim_cos(const MieniEvidence *e, const MieniEvidenceScale *s, const MienMatch *m)
+/* Whether the standing name is kept, and then whether it is the match's first or second person; else 0. A look-alike who has passed it by
+ * less than the margin that it is kept with does not take the name away, unless that is somebody to be ignored. */
+static int kept_as(const MieniEvidence *e, const MieniEvidenceScale *s, const MienMatch *m)
 {
     if (e->status != MIEN_STATUS_KNOWN || m->ignored)
-        return NAN;
+        return 0;
     int first = m->id == e->id, second = m->second_id == e->id && m->second_id >= 0;
     if (!first && !second)
-        return NAN;
-    float own = first ? m->sim_cos : m->second_sim_cos;
-    float ahead = first && m->second_id < 0 ? INFINITY : first ? m->sim_cos - m->second_sim_cos : m->second_sim_cos - m->sim_cos;
-    float least = KEEP_MARGIN * s->margin_cos;
-    return own >= s->min_sim_cos - KEEP_COS * s->unit_cos && ahead >= (first ? least : -least) ? own : NAN;
+        return 0;
+    float own = first ? first_of(s, m) : second_of(s, m), lead = m->second_id < 0 ? INFINITY : first_of(s, m) - second_of(s, m);
+    float ahead = first ? lead : -lead, least = KEEP_MARGIN * s->margin;
+    return own >= s->least - KEEP_COS * mieni_evidence_unit(s) && ahead >= (first ? least : -least) ? (first ? 1 : 2) : 0;
+}
+
+/* Notes how alike the match's first or second person is, and returns the closeness. */
+static float note_closeness(MieniEvidence *e, const MieniEvidenceScale *s, const MienMatch *m, int as)
+{
+    float closeness = as == 2 ? second_of(s, m) : first_of(s, m);
+    e->sim_cos = as == 2 ? m->second_sim_cos : m->sim_cos;
+    e->prob_same = s->learnt ? (float)mien_similarity_prob((double)closeness) : NAN;
+    return closeness;
 }
 
 static void settle(MieniEvidence *e, MienStatus status, MienReason reason)
@@ -188,18 +215,18 @@ static void settle(MieniEvidence *e, MienStatus status, MienReason reason)
 
 void mieni_evidence_decide(MieniEvidence *e, const MieniEvidenceScale *s, const MienMatch *m)
 {
-    float kept = kept_sim_cos(e, s, m);
+    int kept = kept_as(e, s, m);
     e->match = *m;
-    if (!isnan(kept)) {
-        e->sim_cos = kept;
+    e->sim_cos = e->prob_same = NAN;
+    float closeness = m->id >= 0 ? note_closeness(e, s, m, kept) : -INFINITY;
+    if (kept) {
         if (m->id == e->id) /* renamed meanwhile */
             memcpy(e->name, m->name, sizeof(e->name));
-        e->reason = kept >= s->min_sim_cos ? MIEN_REASON_NAMED : MIEN_REASON_KEPT;
+        e->reason = closeness >= s->least ? MIEN_REASON_NAMED : MIEN_REASON_KEPT;
         return;
     }
-    e->sim_cos = m->id >= 0 ? m->sim_cos : NAN;
-    int above = m->id >= 0 && m->sim_cos >= s->min_sim_cos;
-    int ahead = m->second_id < 0 || m->sim_cos - m->second_sim_cos >= s->margin_cos;
+    int above = closeness >= s->least;
+    int ahead = m->second_id < 0 || closeness - second_of(s, m) >= s->margin;
     if (!e->n_views) {
         settle(e, MIEN_STATUS_UNDECIDED, MIEN_REASON_NO_VIEW);
     } else if (above) {
@@ -229,10 +256,10 @@ void mieni_evidence_explain(const MieniEvidence *e, const MieniEvidenceScale *s,
 {
     x->reason = e->reason;
     x->match = e->match;
-    x->min_sim_cos = s->min_sim_cos;
-    x->margin_cos = s->margin_cos;
+    x->min_sim_cos = s->learnt ? (float)mien_similarity_prob((double)s->least) : s->least;
+    x->margin_cos = s->margin * s->unit_cos / mieni_evidence_unit(s);
     x->evidence_nats = e->match.id >= 0 ? mieni_evidence_nats(s, e->match.sim_cos) : NAN;
-    x->needed_nats = mieni_evidence_nats(s, s->min_sim_cos);
+    x->needed_nats = s->learnt ? NAN : mieni_evidence_nats(s, s->least);
     x->n_independent = e->n_independent;
     x->n_views = e->n_views;
     for (int i = 0; i < e->n_views; i++) {

@@ -4,10 +4,11 @@
 
 #include "mien/tagger.h"
 
-/* How similarities are read. nats(s) = per_cos · (s − even_sim_cos) is the log-likelihood ratio of "the same person" to "another". */
+/* How similarities are read. What decides is a closeness: the cosine, or the logit of a learnt unit (mien/similarity.h). nats(s) = per_cos · (s − even_sim_cos) is the log-likelihood ratio of "the same person" to "another". */
 typedef struct MieniEvidenceScale {
-    float min_sim_cos;   /* threshold of a name */
-    float margin_cos;    /* ahead of the next person by this */
+    int learnt;          /* closeness is the match's logit */
+    float least;         /* threshold of a name, a closeness */
+    float margin;        /* ahead of the next person by this */
     float even_sim_cos;  /* where both are equally likely */
     float per_cos;       /* nats for one unit of cosine */
     float same_sim_cos;  /* of two independent pictures of one person: above it views share what they say */
@@ -32,6 +33,7 @@ typedef struct MieniEvidence {
     int64_t id;                /* -1 unless known */
     char name[MIEN_NAME_MAX_BYTES + 1];
     float sim_cos;             /* of the named person, else of the nearest; NaN: of nobody */
+    float prob_same;           /* likewise, of a learnt unit; else NaN */
 } MieniEvidence;
 
 /* The default encoder's scale, carried over to one whose strangers have stranger_sim_cos on average and whose published threshold
@@ -40,6 +42,8 @@ MieniEvidenceScale mieni_evidence_scale(float stranger_sim_cos, float identify_s
 /* What two strangers have on average with this engine's encoder. */
 float mieni_stranger_sim_cos(const MienFaceEngine *engine);
 float mieni_evidence_nats(const MieniEvidenceScale *scale, float sim_cos);
+/* What a step of 1 on the default encoder's cosine is in closeness. */
+float mieni_evidence_unit(const MieniEvidenceScale *scale);
 
 void mieni_evidence_start(MieniEvidence *e, int dim, float *embedding);
 float *mieni_evidence_template(const MieniEvidence *e);

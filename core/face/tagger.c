@@ -15,6 +15,7 @@
 #include "face/track.h"
 #include "image/cut.h"
 #include "mien/error.h"
+#include "mien/similarity.h"
 #include "mien/tagger.h"
 
 #define SHOW_MISSES 2          /* detections that may miss a track while its box is still shown */
@@ -120,14 +121,16 @@ static void take_threshold(MienTagger *t, float min_sim_cos)
 {
     const MienFaceEngine *e = t->params.engine;
     int verify = t->params.mode == MIEN_MODE_VERIFY;
-    t->scale.min_sim_cos = min_sim_cos;
-    t->threshold_from = "option";
-    if (min_sim_cos != 0 || !t->dim)
-        return;
-    /* A video asks many times, and of everybody who walks by: stricter than one question about one picture. */
-    t->scale.min_sim_cos = verify ? mien_face_encoder_verify_sim_cos(e)
-                                  : mien_face_encoder_identify_sim_cos(e) + 0.06f * t->scale.unit_cos;
-    t->threshold_from = "encoder";
+    t->scale.least = min_sim_cos;
+    t->threshold_from = min_sim_cos != 0 ? "option" : t->params.learnt ? "default" : "encoder";
+    if (t->params.learnt) {
+        float prob = min_sim_cos != 0 ? min_sim_cos : verify ? MIEN_SIMILARITY_VERIFY_PROB : MIEN_SIMILARITY_IDENTIFY_PROB;
+        t->scale.least = (float)mien_similarity_logit_of((double)prob);
+    } else if (min_sim_cos == 0 && t->dim) {
+        /* A video asks many times, and of everybody who walks by: stricter than one question about one picture. */
+        t->scale.least = verify ? mien_face_encoder_verify_sim_cos(e)
+                                : mien_face_encoder_identify_sim_cos(e) + 0.06f * t->scale.unit_cos;
+    }
 }
 
 int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
@@ -135,7 +138,7 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     *tagger = NULL;
     const MienTaggerParams *p = params;
     if (!p->engine || p->interval < 1 || p->max_faces < 1 || p->max_faces > 256 || p->min_face_px < 1 ||
-        !(p->min_sim_cos >= -1 && p->min_sim_cos <= 1))
+        !(p->min_sim_cos >= (p->learnt ? 0 : -1) && p->min_sim_cos <= 1))
         return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: interval, max_faces, min_face or threshold is out of range");
     if (p->mode != MIEN_MODE_DETECT && (!p->search || !mien_face_encoder_dim(p->engine)))
         return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: names need an encoder and a gallery");
@@ -149,7 +152,8 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->dim = mien_face_encoder_dim(p->engine);
     t->stranger_sim_cos = mieni_stranger_sim_cos(p->engine);
     t->scale = mieni_evidence_scale(t->stranger_sim_cos, t->dim ? mien_face_encoder_identify_sim_cos(p->engine) : 0.4f);
-    t->scale.margin_cos = 0.05f * t->scale.unit_cos;
+    t->scale.learnt = p->learnt;
+    t->scale.margin = 0.05f * mieni_evidence_unit(&t->scale);
     take_threshold(t, p->min_sim_cos);
     t->max_tracks = 2 * p->max_faces;
     t->max_events = 3 * t->max_tracks;
@@ -203,6 +207,7 @@ static void fill_tag(const Track *tr, MienTag *tag)
     if (tr->status == MIEN_STATUS_KNOWN)
         memcpy(tag->name, tr->evidence.name, sizeof(tag->name));
     tag->sim_cos = tr->evidence.sim_cos;
+    tag->prob_same = tr->evidence.prob_same;
     tag->prob_live = NAN;
     tag->first_frame = tr->first_frame;
     tag->n_evidence = tr->evidence.n_seen;
@@ -940,8 +945,9 @@ int mien_tagger_flush(MienTagger *t)
 
 int mien_tagger_set_threshold(MienTagger *t, float min_sim_cos)
 {
-    if (!(min_sim_cos >= -1 && min_sim_cos <= 1))
-        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: threshold %g is not a cosine similarity", (double)min_sim_cos);
+    if (!(min_sim_cos >= (t->params.learnt ? 0 : -1) && min_sim_cos <= 1))
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: threshold %g is not a %s", (double)min_sim_cos,
+                         t->params.learnt ? "probability" : "cosine similarity");
     take_threshold(t, min_sim_cos);
     t->search_all = t->params.mode != MIEN_MODE_DETECT;
     return 0;

@@ -7,7 +7,7 @@
 
 typedef struct IdentifyOptions {
     double threshold;
-    int top, explain;
+    int top, explain, similarity;
 } IdentifyOptions;
 
 typedef struct Identify {
@@ -15,49 +15,54 @@ typedef struct Identify {
     const IdentifyOptions *o;
     MienGallery *g;
     Faces faces;
-    Threshold threshold;
-    double tau; /* the same as a distance */
+    Judge judge;
     struct cJSON *pictures;
     int n_unknown, n_errors;
 } Identify;
 
 #define TOP_MAX 100
 
-static void print_face(const MienFace *face, int number, int sure, const char *name, const MienCandidate *c, int n)
+static void print_face(const Judge *judge, const MienFace *face, int number, int sure, const char *name, const MienCandidate *c, int n)
 {
     printf("  %sface %d, %.0fx%.0f px at %.0f,%.0f: %s", sure ? "" : "doubtful ", number, (double)(face->box_px.x1_px - face->box_px.x0_px),
            (double)(face->box_px.y1_px - face->box_px.y0_px), (double)face->box_px.x0_px, (double)face->box_px.y0_px,
            name ? safe(name) : "unrecognised");
-    for (int i = 0; i < n; i++)
-        printf("%s%s %.4f%s", i ? ", " : "  (", safe(c[i].name), dist_of_cos((double)c[i].sim_cos), c[i].ignored ? " ignored" : "");
+    for (int i = 0; i < n; i++) {
+        char text[32];
+        judge_text(judge, text, c[i].sim_cos, c[i].logit_same);
+        printf("%s%s %s%s", i ? ", " : "  (", safe(c[i].name), text, c[i].ignored ? " ignored" : "");
+    }
     printf("%s\n", n > 0 ? ")" : "  (the gallery is empty)");
 }
 
-/* Whether the nearest person leads by the calibration's margin, if there is one. */
-static int is_ahead(const Identify *s, const MienCandidate *c, int n)
+static MienReason reason_of(const Identify *s, const MienCandidate *c, int n)
 {
-    return n < 2 || (double)c[0].sim_cos - (double)c[1].sim_cos >= s->threshold.margin;
+    if (n <= 0)
+        return MIEN_REASON_NOBODY;
+    if (!judge_same(&s->judge, c[0].sim_cos, c[0].logit_same))
+        return MIEN_REASON_BELOW;
+    if (c[0].ignored)
+        return MIEN_REASON_IGNORED;
+    return n > 1 && !judge_ahead(&s->judge, c[0].sim_cos, c[1].sim_cos) ? MIEN_REASON_NOT_AHEAD : MIEN_REASON_NAMED;
 }
 
 /* Why this name, or why none. One picture is one view: there is nothing to be gathered. */
 static void explain(const Identify *s, struct cJSON *face_object, const MienFace *face, const MienCandidate *c, int n)
 {
     const MienFaceEngine *engine = s->faces.engine[0];
+    const Judge *judge = &s->judge;
+    int learnt = judge->kind != MIEN_SIMILARITY_DISTANCE;
     double distance = n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, next = n > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN;
-    MienReason reason = n <= 0               ? MIEN_REASON_NOBODY
-                        : distance > s->tau ? MIEN_REASON_BELOW
-                        : c[0].ignored      ? MIEN_REASON_IGNORED
-                        : !is_ahead(s, c, n) ? MIEN_REASON_NOT_AHEAD
-                                            : MIEN_REASON_NAMED;
+    MienReason reason = reason_of(s, c, n);
     const char *text = reason == MIEN_REASON_NAMED ? "the nearest person is within the threshold" : mien_reason_text(reason);
     double nats = n > 0 ? (double)mien_face_encoder_nats(engine, c[0].sim_cos) : NAN;
-    double needed_nats = (double)mien_face_encoder_nats(engine, (float)cos_of_dist(s->tau));
+    double needed_nats = learnt ? NAN : (double)mien_face_encoder_nats(engine, (float)cos_of_dist(judge->threshold));
     struct cJSON *j = json_add_object(face_object, "explain");
     json_str(j, "reason", mien_reason_name(reason));
     json_str(j, "text", text);
-    json_real(j, "threshold", s->tau, 6);
-    json_str(j, "threshold_from", s->threshold.source);
-    json_real(j, "margin", s->threshold.margin, 4);
+    json_real(j, "threshold", judge->threshold, 6);
+    json_str(j, "threshold_from", judge->chosen.source);
+    json_real(j, "margin_similarity", judge->chosen.margin, 4);
     json_real(j, "lead", next - distance, 6);
     json_real(j, "evidence_nats", nats, 2);
     json_real(j, "needed_nats", needed_nats, 2);
@@ -65,9 +70,8 @@ static void explain(const Identify *s, struct cJSON *face_object, const MienFace
         return;
     printf("    why: %s\n", text);
     if (n > 0)
-        printf("    nearest: %s, distance %.4f; threshold %.4f (%s)\n", safe(c[0].name), distance, s->tau,
-               s->threshold.source);
-    if (n > 0)
+        printf("    nearest: %s, distance %.4f; threshold %.4f (%s)\n", safe(c[0].name), distance, judge->threshold, judge->chosen.source);
+    if (n > 0 && !learnt)
         printf("    evidence: e^%.1f times likelier if it is this person than if not; the threshold asks for e^%.1f\n", nats, needed_nats);
     if (n > 1)
         printf("    next: %s%s, distance %.4f, %.4f behind\n", safe(c[1].name), c[1].ignored ? " (ignored)" : "", next, next - distance);
@@ -86,11 +90,11 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
     int most = s->o->top > 2 ? s->o->top : 2, n_known = mien_gallery_top(s->g, embedding, s->faces.dim, c, most);
     if (n_known < 0)
         return n_known;
-    int n = n_known < s->o->top ? n_known : s->o->top, ahead = is_ahead(s, c, n_known);
-    const char *name = n > 0 && !c[0].ignored && ahead && dist_of_cos((double)c[0].sim_cos) <= s->tau ? c[0].name : NULL;
+    int n = n_known < s->o->top ? n_known : s->o->top;
+    const char *name = reason_of(s, c, n_known) == MIEN_REASON_NAMED ? c[0].name : NULL;
     s->n_unknown += !name && counts;
     if (!s->pictures)
-        print_face(face, number, p->sure[i], name, c, n);
+        print_face(&s->judge, face, number, p->sure[i], name, c, n);
     struct cJSON *j = json_item_object(faces);
     if (j)
         face_json(j, face, number);
@@ -99,6 +103,9 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
     json_str(j, "status", name ? "known" : "unrecognised");
     json_real(j, "distance", n > 0 ? dist_of_cos((double)c[0].sim_cos) : NAN, 6);
     json_real(j, "runner_up_distance", n_known > 1 ? dist_of_cos((double)c[1].sim_cos) : NAN, 6);
+    int learnt = s->judge.kind != MIEN_SIMILARITY_DISTANCE;
+    if (learnt)
+        json_real(j, "probability", n > 0 ? mien_similarity_prob((double)c[0].logit_same) : NAN, 6);
     struct cJSON *list = json_add_array(j, "candidates");
     for (int m = 0; m < n; m++) {
         struct cJSON *k = json_item_object(list);
@@ -106,6 +113,8 @@ static int identify_face(Identify *s, struct cJSON *faces, const Picture *p, int
         json_int(k, "id", c[m].id);
         json_int(k, "sample", c[m].sample);
         json_real(k, "distance", dist_of_cos((double)c[m].sim_cos), 6);
+        if (learnt)
+            json_real(k, "probability", mien_similarity_prob((double)c[m].logit_same), 6);
         json_bool(k, "ignored", c[m].ignored);
     }
     if (s->o->explain)
@@ -152,16 +161,13 @@ static int run_identify(Tool *tool, const void *options, int n_args, char **args
         if (files_add(&files, tool, args[i]) < 0)
             goto out;
     if (!(s.g = gallery_open(tool, MIEN_GALLERY_READ)) || gallery_encoder(tool, s.g, buf, sizeof(buf), &encoder) < 0 ||
-        faces_open(&s.faces, tool, encoder, 1, files.n) < 0 || gallery_fits(tool, s.g, &s.faces) < 0)
+        faces_open(&s.faces, tool, encoder, 1, files.n) < 0 || gallery_fits(tool, s.g, &s.faces) < 0 ||
+        judge_open(&s.judge, tool, s.g, s.o->similarity, 0, s.o->threshold, s.faces.engine[0]) < 0)
         goto out;
-    if (threshold_choose(tool, s.g, 0, s.o->threshold, (double)mien_face_encoder_identify_sim_cos(s.faces.engine[0]), &s.threshold) < 0)
-        goto out;
-    s.tau = s.o->threshold > 0 ? s.o->threshold : dist_of_cos(s.threshold.sim_cos);
     struct cJSON *root = tool->json ? json_object() : NULL;
     json_str(root, "gallery", mien_gallery_path(s.g));
     json_str(root, "encoder", mien_face_encoder_name(s.faces.engine[0]));
-    json_real(root, "threshold", s.tau, 6);
-    threshold_json(root, &s.threshold);
+    judge_json(root, &s.judge);
     s.pictures = json_add_array(root, "pictures");
     int ret = pictures_each(&s.faces, tool, &files, 1, take, &s);
     status = ret || s.n_errors || interrupted() ? STATUS_ERROR : s.n_unknown ? STATUS_NO : STATUS_OK;
@@ -176,7 +182,8 @@ out:
 
 static const Option identify_options[] = {
     OPT_REAL_ROW(IdentifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the gallery's calibration, else the encoder's own",
-                 "largest distance at which the nearest person's name is given"),
+                 "largest distance, or with a learnt similarity least probability, at which the nearest person's name is given"),
+    OPT_WORD_ROW(IdentifyOptions, similarity, "similarity", 0, MIEN_SIMILARITY_DISTANCE, SIMILARITY_WORDS, SIMILARITY_HELP),
     OPT_INT_ROW(IdentifyOptions, top, "top", 'k', 2, 1, TOP_MAX, NULL, NULL, "how many of the nearest people are listed"),
     OPT_FLAG_ROW(IdentifyOptions, explain, "explain", 0, "say why a face has its name, or none"),
     { .name = NULL },

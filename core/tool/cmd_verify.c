@@ -5,7 +5,7 @@
 
 typedef struct VerifyOptions {
     const char *claim;
-    int face, face_a, largest;
+    int face, face_a, largest, similarity;
     double threshold;
 } VerifyOptions;
 
@@ -34,44 +34,62 @@ static void picture_json(struct cJSON *j, const char *key, const Picture *p, int
 }
 
 /* The answer and its numbers. */
-static int answer(const Tool *tool, struct cJSON *j, double distance, double tau, const Threshold *threshold)
+static int answer(const Tool *tool, struct cJSON *j, const Judge *judge, float sim_cos, float logit_same)
 {
-    int match = distance <= tau;
+    int match = judge_same(judge, sim_cos, logit_same), learnt = judge->kind != MIEN_SIMILARITY_DISTANCE;
+    double distance = dist_of_cos((double)sim_cos);
     json_real(j, "distance", distance, 6);
-    json_real(j, "threshold", tau, 6);
-    threshold_json(j, threshold);
+    if (learnt)
+        json_real(j, "probability", mien_similarity_prob((double)logit_same), 6);
+    judge_json(j, judge);
     json_real(j, "similarity", cos_of_dist(distance), 6);
     json_bool(j, "match", match);
     if (j)
         return json_print(tool, j, match ? STATUS_OK : STATUS_NO);
-    printf("%s: distance %.4f, threshold %.4f\n", match ? "match" : "no match", distance, tau);
+    if (learnt)
+        printf("%s: probability %.4f, threshold %.4f; distance %.4f\n", match ? "match" : "no match",
+               mien_similarity_prob((double)logit_same), judge->threshold, distance);
+    else
+        printf("%s: distance %.4f, threshold %.4f\n", match ? "match" : "no match", distance, judge->threshold);
     return match ? STATUS_OK : STATUS_NO;
 }
 
-/* As a distance. g: the gallery that takes part, NULL between two pictures. Negative after a message. */
-static double threshold_of(const Tool *tool, const VerifyOptions *o, MienGallery *g, const Faces *f, Threshold *t)
+static int open_judge(Judge *judge, const Tool *tool, const VerifyOptions *o, MienGallery *g, const Faces *f)
 {
-    int ret = threshold_choose(tool, g, 1, o->threshold, (double)mien_face_encoder_verify_sim_cos(f->engine[0]), t);
-    return ret < 0 ? ret : o->threshold > 0 ? o->threshold : dist_of_cos(t->sim_cos);
+    return judge_open(judge, tool, g, o->similarity, 1, o->threshold, f->engine[0]);
+}
+
+/* What was learnt for two pictures lies in a gallery, too, though nobody in it is asked about. */
+static int open_for_pictures(const Tool *tool, const VerifyOptions *o, MienGallery **g, Faces *f, Judge *judge, MienGallerySimilarity *learnt)
+{
+    char buf[128];
+    const char *encoder = NULL;
+    if (o->similarity && (!(*g = gallery_open(tool, MIEN_GALLERY_READ)) || gallery_encoder(tool, *g, buf, sizeof(buf), &encoder) < 0))
+        return -1;
+    if (faces_open(f, tool, encoder, 1, 1) < 0 || (*g && gallery_fits(tool, *g, f) < 0) || open_judge(judge, tool, o, *g, f) < 0)
+        return -1;
+    return *g ? mien_gallery_similarity(*g, judge->kind, learnt) : 0;
 }
 
 static int verify_pictures(const Tool *tool, const VerifyOptions *o, char **args)
 {
-    Faces f;
+    Faces f = { 0 };
     Picture a = { 0 }, b = { 0 };
+    MienGallery *g = NULL;
+    MienGallerySimilarity learnt;
+    Judge judge;
     int status = STATUS_ERROR, i, k;
-    if (faces_open(&f, tool, NULL, 1, 1) < 0)
-        return STATUS_ERROR;
-    if ((i = read_one(tool, &f, args[0], o->face_a, o->largest, &a)) >= 0 && (k = read_one(tool, &f, args[1], o->face, o->largest, &b)) >= 0) {
+    if (open_for_pictures(tool, o, &g, &f, &judge, &learnt) >= 0 &&
+        (i = read_one(tool, &f, args[0], o->face_a, o->largest, &a)) >= 0 && (k = read_one(tool, &f, args[1], o->face, o->largest, &b)) >= 0) {
         struct cJSON *j = tool->json ? json_object() : NULL;
         picture_json(j, "a", &a, i);
         picture_json(j, "b", &b, k);
         json_str(j, "encoder", mien_face_encoder_name(f.engine[0]));
-        float sim = mien_sim_cos(a.embedding + (size_t)i * (size_t)f.dim, b.embedding + (size_t)k * (size_t)f.dim, f.dim);
-        Threshold t;
-        double tau = threshold_of(tool, o, NULL, &f, &t);
-        status = answer(tool, j, dist_of_cos((double)sim), tau, &t);
+        const float *u = a.embedding + (size_t)i * (size_t)f.dim, *v = b.embedding + (size_t)k * (size_t)f.dim;
+        float logit = judge.kind != MIEN_SIMILARITY_DISTANCE ? (float)mien_similarity_logit(&learnt.unit, u, v) : NAN;
+        status = answer(tool, j, &judge, mien_sim_cos(u, v, f.dim), logit);
     }
+    mien_gallery_close(&g);
     picture_free(&a);
     picture_free(&b);
     faces_close(&f);
@@ -84,12 +102,13 @@ static int verify_claim(const Tool *tool, const VerifyOptions *o, const char *pa
     Picture p = { 0 };
     MienPerson person;
     MienMatch match;
+    Judge judge;
     char buf[128];
     const char *encoder;
     int status = STATUS_ERROR, i;
     MienGallery *g = gallery_open(tool, MIEN_GALLERY_READ);
     if (!g || person_need(tool, g, o->claim, &person) < 0 || gallery_encoder(tool, g, buf, sizeof(buf), &encoder) < 0 ||
-        faces_open(&f, tool, encoder, 1, 1) < 0 || gallery_fits(tool, g, &f) < 0)
+        faces_open(&f, tool, encoder, 1, 1) < 0 || gallery_fits(tool, g, &f) < 0 || open_judge(&judge, tool, o, g, &f) < 0)
         goto out;
     if (person.expired || !person.n_samples) {
         tool_error(tool, "'%s' cannot be verified: %s", safe(o->claim), person.expired ? "the entry has expired" : "there is no sample");
@@ -102,15 +121,11 @@ static int verify_claim(const Tool *tool, const VerifyOptions *o, const char *pa
         tool_error(tool, "'%s' has no usable sample; see 'mien check'", safe(o->claim));
         goto out;
     }
-    Threshold t;
-    double tau = threshold_of(tool, o, g, &f, &t);
-    if (tau < 0)
-        goto out;
     struct cJSON *j = tool->json ? json_object() : NULL;
     json_str(j, "claim", o->claim);
     picture_json(j, "picture", &p, i);
     json_str(j, "encoder", mien_face_encoder_name(f.engine[0]));
-    status = answer(tool, j, dist_of_cos((double)match.sim_cos), tau, &t);
+    status = answer(tool, j, &judge, match.sim_cos, match.logit_same);
 out:
     picture_free(&p);
     faces_close(&f);
@@ -136,7 +151,8 @@ static const Option verify_options[] = {
     OPT_INT_ROW(VerifyOptions, face_a, "face-a", 0, 0, 1, FACES_MAX, NULL, "the only one", "which face of the first of two pictures"),
     OPT_FLAG_ROW(VerifyOptions, largest, "largest", 'l', "of several faces take the largest"),
     OPT_REAL_ROW(VerifyOptions, threshold, "threshold", 'd', 0, 0.0001, 2, NULL, "the gallery's calibration, else the encoder's own",
-                 "largest distance that is a match"),
+                 "largest distance, or with a learnt similarity least probability, that is a match"),
+    OPT_WORD_ROW(VerifyOptions, similarity, "similarity", 0, MIEN_SIMILARITY_DISTANCE, SIMILARITY_WORDS, SIMILARITY_HELP),
     { .name = NULL },
 };
 

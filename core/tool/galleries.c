@@ -1,6 +1,8 @@
 /* Opening the gallery that was asked for, finding people in it by name; see galleries.h. */
+#include <math.h>
 #include <string.h>
 
+#include "faces.h"
 #include "galleries.h"
 
 MienGallery *gallery_open(const Tool *tool, MienGalleryFlags flags)
@@ -48,7 +50,8 @@ void outgrown_text(char *buf, size_t bytes, const MienCalibration *c, int64_t n_
              "says; run 'mien calibrate'", (long long)n_people_now, c->created, (long long)c->n_people);
 }
 
-int threshold_choose(const Tool *tool, MienGallery *g, int verify, double dist_l2, double own_sim_cos, Threshold *t)
+/* A threshold as a cosine: of --threshold (0: not given), else of the calibration, else the encoder's. */
+static int choose_threshold(const Tool *tool, MienGallery *g, int verify, double dist_l2, double own_sim_cos, Threshold *t)
 {
     char text[256];
     int64_t n_now;
@@ -71,8 +74,48 @@ int threshold_choose(const Tool *tool, MienGallery *g, int verify, double dist_l
     return 0;
 }
 
-void threshold_json(struct cJSON *to, const Threshold *t)
+int judge_open(Judge *judge, const Tool *tool, MienGallery *g, int kind, int verify, double threshold, const MienFaceEngine *engine)
 {
+    *judge = (Judge){ .kind = (MienSimilarityKind)kind, .threshold = threshold };
+    if (judge->kind == MIEN_SIMILARITY_DISTANCE) {
+        float own = verify ? mien_face_encoder_verify_sim_cos(engine) : mien_face_encoder_identify_sim_cos(engine);
+        int ret = choose_threshold(tool, g, verify, threshold, (double)own, &judge->chosen);
+        judge->threshold = threshold > 0 ? threshold : dist_of_cos(judge->chosen.sim_cos);
+        return ret;
+    }
+    if (threshold >= 1)
+        return tool_error(tool, "with --similarity %s a threshold is a probability, below 1; %g is not", mien_similarity_name(judge->kind),
+                          threshold), MIEN_ERR(EINVAL);
+    judge->chosen.source = threshold > 0 ? "option" : "default";
+    if (threshold <= 0)
+        judge->threshold = verify ? (double)MIEN_SIMILARITY_VERIFY_PROB : (double)MIEN_SIMILARITY_IDENTIFY_PROB;
+    return mien_gallery_use_similarity(g, judge->kind);
+}
+
+int judge_same(const Judge *judge, float sim_cos, float logit_same)
+{
+    return judge->kind == MIEN_SIMILARITY_DISTANCE ? dist_of_cos((double)sim_cos) <= judge->threshold
+                                                   : mien_similarity_prob((double)logit_same) >= judge->threshold;
+}
+
+void judge_text(const Judge *judge, char buf[32], float sim_cos, float logit_same)
+{
+    if (judge->kind == MIEN_SIMILARITY_DISTANCE)
+        snprintf(buf, 32, "%.4f", dist_of_cos((double)sim_cos));
+    else
+        snprintf(buf, 32, "p %.4f", mien_similarity_prob((double)logit_same));
+}
+
+int judge_ahead(const Judge *judge, float best_sim_cos, float second_sim_cos)
+{
+    return (double)best_sim_cos - (double)second_sim_cos >= judge->chosen.margin;
+}
+
+void judge_json(struct cJSON *to, const Judge *judge)
+{
+    const Threshold *t = &judge->chosen;
+    json_str(to, "similarity_kind", mien_similarity_name(judge->kind));
+    json_real(to, "threshold", judge->threshold, 6);
     json_str(to, "threshold_source", t->source);
     if (strcmp(t->source, "calibration"))
         return;

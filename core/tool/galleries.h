@@ -27,15 +27,29 @@ static inline double cos_of_dist(double dist_l2)
 /* The threshold of a question: what was asked for, else the gallery's calibration, else the encoder's own. */
 typedef struct Threshold {
     double sim_cos, margin; /* margin 0: none */
-    const char *source;     /* "option", "calibration", "encoder" */
+    const char *source;     /* "option", "calibration", "encoder", or "default" of what was learnt */
     MienCalibration calibration; /* where that is the source */
 } Threshold;
 
-/* dist_l2: of --threshold, 0 if it was not given. own_sim_cos: the encoder's. g NULL: no gallery takes part. Warns when the gallery
- * has outgrown its calibration. Negative after a message. */
-int threshold_choose(const Tool *tool, MienGallery *g, int verify, double dist_l2, double own_sim_cos, Threshold *t);
 /* The sentence "N people could be named, the calibration of DATE is for M: …" for a gallery that has outgrown it. */
 void outgrown_text(char *buf, size_t bytes, const MienCalibration *c, int64_t n_people_now);
-void threshold_json(struct cJSON *to, const Threshold *t); /* threshold_source and, of a calibration, what it promises */
+
+/* --similarity: what compares two templates, and where it counts as the same person. */
+#define SIMILARITY_WORDS "distance|logistic|chi2"
+#define SIMILARITY_HELP "what compares templates: their distance, or what 'mien train similarity' has learnt for this gallery"
+typedef struct Judge {
+    MienSimilarityKind kind;
+    double threshold; /* largest distance, or least probability */
+    Threshold chosen; /* where it comes from */
+} Judge;
+/* Makes the gallery search by `kind`. threshold 0: none was given. g NULL: no gallery takes part, and kind is the distance. Warns when the
+ * gallery has outgrown its calibration. 0, or negative after a message. */
+int judge_open(Judge *judge, const Tool *tool, MienGallery *g, int kind, int verify, double threshold, const MienFaceEngine *engine);
+int judge_same(const Judge *judge, float sim_cos, float logit_same);
+/* Whether the best person leads by the calibration's margin, if there is one. */
+int judge_ahead(const Judge *judge, float best_sim_cos, float second_sim_cos);
+/* "0.7349", a distance, or "p 0.9982" */
+void judge_text(const Judge *judge, char buf[32], float sim_cos, float logit_same);
+void judge_json(struct cJSON *to, const Judge *judge); /* similarity, threshold, threshold_source, and what a calibration promises */
 
 #endif

@@ -25,8 +25,8 @@ static void near(double got, double want, double eps)
 static MieniEvidenceScale usual(void)
 {
     MieniEvidenceScale s = mieni_evidence_scale(0, 0.40f);
-    s.min_sim_cos = 0.46f;
-    s.margin_cos = 0.05f;
+    s.least = 0.46f;
+    s.margin = 0.05f;
     return s;
 }
 
@@ -251,10 +251,51 @@ static void explanations(void **state)
     assert_true(mien_explanation_json(&x, buf, sizeof(buf)) > 12 * MIEN_NAME_MAX_BYTES);
 }
 
+/* A learnt unit decides by its logits; the cosines, which say the opposite here, are only reported. */
+static void learnt_logits_decide(void **state)
+{
+    (void)state;
+    MieniEvidenceScale s = usual();
+    s.learnt = 1;
+    s.least = 3;
+    s.margin = 0.05f * mieni_evidence_unit(&s);
+    near(s.margin, 1.25, 1e-6);
+    MieniEvidence e;
+    float v[DIM];
+    MienMatch m = match_of(1, 0.2f, 2, 0.9f);
+    m.logit_same = 4.5f;
+    m.second_logit_same = 3.5f;
+    mieni_evidence_start(&e, DIM, rows);
+    for (int i = 0; i < 2; i++) {
+        make_view(v, i, 0.8f);
+        mieni_evidence_add(&e, &s, v, 0.6f, i, &m);
+    }
+    mieni_evidence_decide(&e, &s, &m);
+    assert_int_equal(e.reason, MIEN_REASON_NOT_AHEAD); /* by 1 */
+    m.second_logit_same = 3;
+    mieni_evidence_decide(&e, &s, &m);
+    assert_int_equal(e.status, MIEN_STATUS_KNOWN);
+    assert_int_equal(e.id, 1);
+    near(e.prob_same, 1 / (1 + exp(-4.5)), 1e-6);
+    near(e.sim_cos, 0.2, 1e-6);
+    m.logit_same = 2; /* within 25 · 0.06 of the threshold: kept */
+    m.second_logit_same = 0;
+    mieni_evidence_decide(&e, &s, &m);
+    assert_int_equal(e.reason, MIEN_REASON_KEPT);
+    MienExplanation x;
+    mieni_evidence_explain(&e, &s, &x);
+    near(x.min_sim_cos, 1 / (1 + exp(-3.0)), 1e-6);
+    near(x.margin_cos, 0.05, 1e-6);
+    assert_true(isnan(x.needed_nats));
+    m.logit_same = 1;
+    mieni_evidence_decide(&e, &s, &m);
+    assert_int_not_equal(e.status, MIEN_STATUS_KNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scales_of_encoders),
+        cmocka_unit_test(learnt_logits_decide), cmocka_unit_test(scales_of_encoders),
         cmocka_unit_test(template_is_the_weighted_mean),
         cmocka_unit_test(views_that_repeat_share_a_vote),
         cmocka_unit_test(the_least_telling_view_makes_room),

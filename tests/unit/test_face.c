@@ -427,7 +427,7 @@ static void event_lines(void **state)
     (void)state;
     MienEvent e = { .kind = MIEN_EVENT_UPDATE, .first_time_s = 1.5, .last_time_s = NAN, .last_frame = 70 };
     e.tag = (MienTag){ .track = 3, .box_px = { 1, 2, 11.25f, 22 }, .prob = .5f, .status = MIEN_STATUS_KNOWN, .id = 12,
-                       .sim_cos = -0.12345f, .prob_live = NAN, .first_frame = 4, .n_evidence = 2 };
+                       .sim_cos = -0.12345f, .prob_same = NAN, .prob_live = NAN, .first_frame = 4, .n_evidence = 2 };
     strcpy(e.tag.name, "A \"b\" \\ \x01 \xc3\xa9 \xff %s");
     char buf[1024], want[] = "{\"event\":\"update\",\"track\":3,\"status\":\"known\",\"name\":\"A \\\"b\\\" \\\\ \\u0001 \xc3\xa9 \xef\xbf\xbd %s\","
         "\"id\":12,\"similarity\":-0.1235,\"first_s\":1.500,\"last_s\":null,\"first_frame\":4,\"last_frame\":70,"

@@ -71,8 +71,8 @@ typedef struct MienExplanation {
     MienReason reason;
     MienMatch match;          /* of all views together: the nearest person and the next */
     float evidence_nats;      /* log-likelihood ratio of "the nearest person" to "somebody else"; NaN without one */
-    float needed_nats;        /* the same at the threshold */
-    float min_sim_cos, margin_cos;
+    float needed_nats;        /* the same at the threshold; NaN where a learnt unit decides */
+    float min_sim_cos, margin_cos; /* of a learnt unit the first is a probability */
     const char *threshold_from; /* "encoder", "option" … (static) */
     float n_independent;      /* how many independent views the kept ones are worth */
     int n_views;
