@@ -343,11 +343,12 @@ static MienStyleWeights weights(const RestyleContext *s, const MienPreset *prese
 {
     const MienPresetSettings *set = &mien_preset_info(preset)->settings;
 
-    return (MienStyleWeights){
-        .strength = s->strength > 0 ? s->strength : set->strength,
-        .content  = s->content_weight >= 0 ? s->content_weight : set->content_weight,
-        .tv       = s->tv >= 0 ? s->tv : set->tv,
-    };
+    MienStyleWeights w = MIEN_STYLE_WEIGHTS_DEFAULTS;
+
+    w.strength = s->strength > 0 ? s->strength : set->strength;
+    w.content  = s->content_weight >= 0 ? s->content_weight : set->content_weight;
+    w.tv       = s->tv >= 0 ? s->tv : set->tv;
+    return w;
 }
 
 static MienRestyleControls controls(const RestyleContext *s)
@@ -463,7 +464,7 @@ static av_cold void uninit(AVFilterContext *ctx)
     if (s->restyle)
         mien_restyle_stats(s->restyle, &stats);
     if (stats.frames)
-        av_log(ctx, AV_LOG_VERBOSE, "frames:%"PRIu64" cuts:%"PRIu64" iterations:%"PRIu64" ms:%.1f loss:%.6f content:%.6f "
+        av_log(ctx, AV_LOG_INFO, "frames:%"PRIu64" cuts:%"PRIu64" iterations:%"PRIu64" ms:%.1f loss:%.6f content:%.6f "
                "style:%.6f ewarp:%.8f\n", stats.frames, stats.cuts, stats.iterations, stats.ms, stats.loss, stats.content,
                stats.style, stats.ewarp);
     mien_restyle_destroy(&s->restyle);

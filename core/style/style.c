@@ -626,5 +626,6 @@ int mien_style_evaluate(MienStyle *s, const float *rgb, MienStyleLoss *loss, flo
 {
     if (!s->have_content)
         return mien_fail(s->p.log, MIEN_ERR(EINVAL), "style: an evaluation without content");
-    return mieni_style_evaluate(s, rgb, loss, gradient);
+    MienStyleLoss unasked;
+    return mieni_style_evaluate(s, rgb, loss ? loss : &unasked, gradient);
 }

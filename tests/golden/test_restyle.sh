@@ -34,7 +34,7 @@ ff -i "$clip" -vf "$r,metadata=print:file=$work/m" -f null - && awk -F= '
 check 'metadata of each frame, and the scene cut'
 md5 null | cut -d, -f1-4 >"$work/a" && md5 "$r" | cut -d, -f1-4 | cmp -s "$work/a" - && changed null "$r"
 check 'timestamps stay, pictures change'
-V=verbose ff -i "$clip" -vf "$r" -f null - 2>&1 | grep -q 'frames:9 cuts:2 iterations:.* ewarp:0\.0'
+V=info ff -i "$clip" -vf "$r" -f null - 2>&1 | grep -q 'frames:9 cuts:2 iterations:.* ewarp:0\.0'
 check 'the summary at the end'
 md5 "$r" >"$work/a" && plain_md5 "$r" | cmp -s "$work/a" - && same "$r:seed=3" "$r:seed=4" && changed "$r:init=noise:seed=3" "$r:init=noise:seed=4"
 check 'the same input gives the same frames; the seed is that of the noise'
@@ -94,6 +94,8 @@ check 'words for what is so anyway'
 n=$(ff -i "$clip" -vf "$r:budget=40,metadata=print:key=lavfi.restyle.iterations:file=-" -f null - | grep -c iterations=)
 [ "$n" = 9 ]
 check 'budget'
+ff -i "$clip" -vf "restyle=starry-night:budget=4,metadata=print:key=lavfi.restyle.ms:file=-" -frames:v 3 -f null - | grep -c ms= >"$work/n" && grep -q '^[34]$' "$work/n"
+check 'budget alone: the size is chosen'
 [ "$(md5 "$r,restyle=great-wave:size=64:iterations=1:cut_iterations=1:color=content" | wc -l)" = 9 ]
 check 'two in one graph'
 ff -i "$clip" -ss 0.3 -vf "$r" -f null - && ff -ss 0.3 -i "$clip" -vf "$r" -f null -

@@ -262,6 +262,23 @@ static void failing_memory(void **state)
     free(f.rgb);
 }
 
+/* A budget that no size keeps: the smallest one, an iteration a frame, and the film goes on. */
+static void budget_chooses_the_size(void **state)
+{
+    (void)state;
+    Film f = { 480, 32, malloc(480 * 32 * 3) };
+    MienRestyleParams p = params();
+    MienRestyleInfo info[2];
+    MienRestyle *r;
+    p.controls.budget_ms = 1e-3;
+    assert_int_equal(mien_restyle_create(&r, &p), 0);
+    play(r, &f, 2, 0, 1, info);
+    assert_int_equal(info[1].w_px, 96);
+    assert_int_equal(info[1].iterations, 1);
+    mien_restyle_destroy(&r);
+    free(f.rgb);
+}
+
 static void bad_parameters(void **state)
 {
     (void)state;
@@ -308,7 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_and_resets), cmocka_unit_test(past_makes_steady), cmocka_unit_test(sizes),
         cmocka_unit_test(bits_do_not_depend_on_threads), cmocka_unit_test(changes_while_running), cmocka_unit_test(memory), cmocka_unit_test(failing_memory),
-        cmocka_unit_test(bad_parameters),
+        cmocka_unit_test(budget_chooses_the_size), cmocka_unit_test(bad_parameters),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -151,7 +151,7 @@ int mien_style_step(MienStyle *style, MienStyleLoss *loss);
 /* The picture so far, clamped to 0..1. May be rgb = the caller's start or reference. */
 void mien_style_get(const MienStyle *style, float *rgb);
 
-/* J and dJ/dx at any picture, without a step; gradient (h·w·3) may be NULL. Undoes nothing. */
+/* J and dJ/dx at any picture, without a step; loss and gradient (h·w·3) may be NULL. Undoes nothing. */
 int mien_style_evaluate(MienStyle *style, const float *rgb, MienStyleLoss *loss, float *gradient);
 
 /* ---- a whole picture */
