@@ -4,6 +4,7 @@
 
 #include "face/face_int.h"
 #include "mien/error.h"
+#include "mien/train.h"
 
 int mien_face_embed(MienFaceEngine *engine, const MienImage *img, const MienFace *faces, int n_faces, float *embedding)
 {
@@ -37,5 +38,31 @@ int mien_face_embed(MienFaceEngine *engine, const MienImage *img, const MienFace
         for (int k = 0; k < dim; k++)
             embedding[k] = (float)(out[k] / norm);
     }
+    return 0;
+}
+
+int mien_face_input_px(const MienFaceEngine *engine)
+{
+    return engine->encoder.w_px;
+}
+
+int mien_face_chip(MienFaceEngine *engine, const MienImage *img, const MienFace *face, uint8_t *rgb8)
+{
+    static const MieniInput plain = { 3, 0, { 0, 0, 0 }, { 1, 1, 1 } };
+    int size_px = engine->encoder.w_px, chip_px = MIEN_TRAIN_CHIP_PX(size_px), more_px = (chip_px - size_px) / 2;
+    size_t n = (size_t)chip_px * (size_t)chip_px * 3;
+    float m[6];
+    int ret = mien_image_check(img);
+    if (ret < 0 || !engine->encoder.model || !face->has_landmarks || mieni_align_map(face->point_px, engine->encoder_template, m) < 0)
+        return mien_fail(engine->log, MIEN_ERR(EINVAL), "a face to be cut out wants a picture, landmarks and an encoder");
+    float *f = mien_malloc_array(n, sizeof(float));
+    if (!f)
+        return mien_fail(engine->log, MIEN_ERR(ENOMEM), "out of memory for a face");
+    m[2] -= (m[0] + m[1]) * (float)more_px; /* the template's corner lies inside the chip */
+    m[5] -= (m[3] + m[4]) * (float)more_px;
+    mieni_image_warp(img, m, 0, 16, &plain, f, chip_px, chip_px);
+    for (size_t i = 0; i < n; i++)
+        rgb8[i] = (uint8_t)lrintf(fminf(fmaxf(f[i], 0), 255));
+    mien_free(f);
     return 0;
 }

@@ -297,6 +297,19 @@ const char *mien_model_node_name(const MienModel *model, int i_node)
     return i_node >= 0 && i_node < model->n_nodes ? model->node[i_node].name : NULL;
 }
 
+uint64_t mien_model_node_params(const MienModel *model, int i_node)
+{
+    static const char *const suffix[] = { "weight", "bias", "scale", "slope" };
+    char name[MIENI_MAX_NAME + 32];
+    uint64_t n = 0;
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(suffix) && i_node >= 0 && i_node < model->n_nodes; i++) {
+        snprintf(name, sizeof(name), "%s.%s", model->node[i_node].name, suffix[i]);
+        const MienTensor *t = mien_weights_find(model->weights, name);
+        n += t ? mien_tensor_elems(t) : 0;
+    }
+    return n;
+}
+
 const char *mien_model_node_text(const MienModel *model, int i_node)
 {
     return i_node >= 0 && i_node < model->n_nodes ? model->text[i_node] : NULL;

@@ -64,6 +64,8 @@ static void a_copy_changes_alone(void **state)
     assert_string_equal(mien_model_hash(copy), mien_model_hash(m));
     assert_string_equal(mien_model_node_name(copy, 2), "last");
     assert_null(mien_model_node_name(copy, 4));
+    assert_int_equal(mien_model_node_params(copy, 1), 5 * 3 + 3 + 3);
+    assert_int_equal(mien_model_node_params(copy, 3) + mien_model_node_params(copy, 4), 0);
     assert_null(mien_model_weight(m, "last.bias", &n));
     assert_null(mien_model_weight(copy, "last.slope", &n));
     MienNet *a = make_net(m, 0, NULL, 0), *b = make_net(copy, 0, NULL, 0);

@@ -48,6 +48,7 @@ const char *mien_model_node_text(const MienModel *model, int i_node);
 /* Its name; the node's weights are the tensors NAME.weight, NAME.bias, NAME.scale and NAME.slope, as far as it has them. NULL past
  * the end. */
 const char *mien_model_node_name(const MienModel *model, int i_node);
+uint64_t mien_model_node_params(const MienModel *model, int i_node); /* number of its weights; 0 past the end */
 
 /* For training: a copy whose weights may be written between the runs of its nets, the one kind of model that changes. Nets read the
  * weights anew in each run. Its path and hash are still those of what was copied. Threads: as a net; while weights are
