@@ -87,18 +87,22 @@ static int check_people(Findings *f)
 static int check_samples(Findings *f)
 {
     MienGalleryModel model;
-    int64_t model_id;
+    int64_t model_id, has_strangers;
     sqlite3_stmt *st;
     int ret = mieni_model_read(f->g, &model, &model_id);
-    if (ret < 0)
+    if (ret < 0 || (ret = mieni_db_number(f->g, "look for strangers", &has_strangers,
+                                          "SELECT count(*) FROM sqlite_master WHERE name = 'stranger_sample'", "")) < 0)
         return settle(f, ret);
-    ret = mieni_db_query(f->g, &st, "SELECT id, model, vector FROM sample ORDER BY id", "");
+    ret = mieni_db_query(f->g, &st, has_strangers ? "SELECT id, model, vector, 'sample' FROM sample UNION ALL"
+                                                    " SELECT id, model, vector, 'stranger''s sample' FROM stranger_sample ORDER BY 4, 1"
+                                                  : "SELECT id, model, vector, 'sample' FROM sample ORDER BY id", "");
     while (ret >= 0 && (ret = mieni_db_step(f->g, st, "check the samples")) > 0) {
         const char *why = !model_id || sqlite3_column_int64(st, 1) != model_id ? "is of an unknown encoder"
                         : mieni_vector_read(st, 2, model.dim, NULL);
         if (why) {
-            char line[160];
-            snprintf(line, sizeof(line), "sample %lld: the template %s", (long long)sqlite3_column_int64(st, 0), why);
+            char line[160], what[32];
+            mieni_db_text(st, 3, what, sizeof(what));
+            snprintf(line, sizeof(line), "%s %lld: the template %s", what, (long long)sqlite3_column_int64(st, 0), why);
             find(f, line);
         }
     }

@@ -143,10 +143,18 @@ int mien_gallery_compact(MienGallery *g)
 
 /* ---- forgetting */
 
-static int collect_needles(MienGallery *g, MieniNeedles *needles, const char *sql, int64_t id, int *n)
+/* What is to be deleted: the first that is set. */
+typedef struct Target {
+    const char *name;         /* a person */
+    int64_t sample, stranger; /* one of them */
+    const char *unseen_since; /* all strangers last seen before this time */
+} Target;
+
+/* sql has one parameter: text, or else id. */
+static int collect_needles(MienGallery *g, MieniNeedles *needles, const char *sql, int64_t id, const char *text, int *n)
 {
     sqlite3_stmt *st;
-    int ret = mieni_db_query(g, &st, sql, "i", id);
+    int ret = text ? mieni_db_query(g, &st, sql, "s", text) : mieni_db_query(g, &st, sql, "i", id);
     *n = 0;
     while (ret >= 0 && (ret = mieni_db_step(g, st, "read what is to be deleted")) > 0) {
         const void *blob = sqlite3_column_blob(st, 0);
@@ -193,7 +201,7 @@ static int delete_rows(MienGallery *g, const char *name, int64_t sample, MieniNe
     const char *strangers = name ? "DELETE FROM stranger_sample WHERE vector IN (SELECT vector FROM sample WHERE person = ?1)"
                                  : "DELETE FROM stranger_sample WHERE vector IN (SELECT vector FROM sample WHERE id = ?1)";
     int64_t id = name ? person : sample;
-    if ((ret = collect_needles(g, needles, select, id, &result->n_samples)) < 0 ||
+    if ((ret = collect_needles(g, needles, select, id, NULL, &result->n_samples)) < 0 ||
         (ret = mieni_db_run(g, "delete copies among the strangers", strangers, "i", id)) < 0)
         return ret;
     snprintf(detail, sizeof(detail), name ? "%lld samples" : "sample %lld", (long long)(name ? result->n_samples : sample));
@@ -206,7 +214,37 @@ static int delete_rows(MienGallery *g, const char *name, int64_t sample, MieniNe
     return drop_shared(g, needles, &result->n_shared);
 }
 
-static int forget(MienGallery *g, const char *name, int64_t sample, MienErasure *out)
+static int delete_strangers(MienGallery *g, const Target *what, MieniNeedles *needles, MienErasure *result)
+{
+    int64_t found;
+    char detail[96];
+    const char *since = what->stranger ? NULL : what->unseen_since;
+    int ret = since ? 0 : mieni_stranger_need(g, what->stranger, &found);
+    if (ret < 0 ||
+        (ret = collect_needles(g, needles, since ? "SELECT vector FROM stranger_sample WHERE stranger IN"
+                                                   " (SELECT id FROM stranger WHERE last_seen < ?1)"
+                                                 : "SELECT vector FROM stranger_sample WHERE stranger = ?1",
+                               what->stranger, since, &result->n_samples)) < 0)
+        return ret;
+    ret = since ? mieni_db_run(g, "delete strangers", "DELETE FROM stranger WHERE last_seen < ?1", "s", since)
+                : mieni_db_run(g, "delete a stranger", "DELETE FROM stranger WHERE id = ?1", "i", what->stranger);
+    if (ret < 0)
+        return ret;
+    if (since)
+        snprintf(detail, sizeof(detail), "%d strangers, %d samples", ret, result->n_samples);
+    else
+        snprintf(detail, sizeof(detail), "stranger %lld, %d samples", (long long)what->stranger, result->n_samples);
+    ret = mieni_audit(g, "forget stranger", 0, detail);
+    return ret < 0 ? ret : drop_shared(g, needles, &result->n_shared);
+}
+
+static int delete_target(MienGallery *g, const Target *what, MieniNeedles *needles, MienErasure *result)
+{
+    return what->name || what->sample ? delete_rows(g, what->name, what->sample, needles, result)
+                                      : delete_strangers(g, what, needles, result);
+}
+
+static int forget(MienGallery *g, Target what, MienErasure *out)
 {
     MienErasure result = { 0 };
     MieniNeedles *needles = NULL;
@@ -218,7 +256,7 @@ static int forget(MienGallery *g, const char *name, int64_t sample, MienErasure 
     if (mieni_needles_create(&needles) < 0)
         return mieni_gallery_fail(g, MIEN_ERR(ENOMEM), "out of memory");
     if ((ret = mieni_db_begin_write(g)) < 0 ||
-        (ret = mieni_db_end(g, delete_rows(g, name, sample, needles, &result))) < 0)
+        (ret = mieni_db_end(g, delete_target(g, &what, needles, &result))) < 0)
         goto out;
     ret = compact(g);
     int scanned = scan_files(g, needles, &result);
@@ -238,10 +276,24 @@ int mien_gallery_forget(MienGallery *g, const char *name, MienErasure *result)
 {
     if (!name)
         return mieni_gallery_fail(g, MIEN_ERR(EINVAL), "a name is missing");
-    return forget(g, name, 0, result);
+    return forget(g, (Target){ .name = name }, result);
 }
 
 int mien_gallery_forget_sample(MienGallery *g, int64_t sample, MienErasure *result)
 {
-    return forget(g, NULL, sample, result);
+    return sample > 0 ? forget(g, (Target){ .sample = sample }, result)
+                      : mieni_gallery_fail(g, MIEN_E_NOTFOUND, "there is no sample %lld", (long long)sample);
+}
+
+int mien_gallery_forget_stranger(MienGallery *g, int64_t stranger, MienErasure *result)
+{
+    return stranger > 0 ? forget(g, (Target){ .stranger = stranger }, result)
+                        : mieni_gallery_fail(g, MIEN_E_NOTFOUND, "there is no stranger %lld", (long long)stranger);
+}
+
+int mien_gallery_forget_strangers(MienGallery *g, const char *unseen_since, MienErasure *result)
+{
+    if (!unseen_since || mieni_time_check(unseen_since) < 0)
+        return mieni_gallery_fail(g, MIEN_ERR(EINVAL), "'%s' is no time (YYYY-MM-DDTHH:MM:SSZ)", unseen_since ? unseen_since : "");
+    return forget(g, (Target){ .unseen_since = unseen_since }, result);
 }

@@ -130,6 +130,7 @@ int mieni_name_check_log(MienGallery *g, const char *name);
 int mieni_person_find(MienGallery *g, const char *name, int64_t *id);
 int mieni_person_insert(MienGallery *g, const char *name, const char *created, int64_t *id);
 int mieni_person_need(MienGallery *g, const char *name, int64_t *id); /* as find, logged */
+int mieni_person_ensure(MienGallery *g, const char *name, const char *now, int64_t *id); /* made if new */
 
 /* ---- sample.c */
 int mieni_model_read(MienGallery *g, MienGalleryModel *model, int64_t *id);
@@ -148,6 +149,9 @@ int mieni_sample_insert(MienGallery *g, int64_t person, int64_t model, const flo
 int mieni_similarity_read(MienGallery *g, MienSimilarityKind kind, int needed, MienGallerySimilarity *s);
 /* A finding for every row of the table that is damaged. */
 int mieni_similarity_check(MienGallery *g, void (*report)(void *priv, const char *text), void *priv);
+
+/* ---- stranger.c, inside a transaction: MIEN_E_NOTFOUND is logged. */
+int mieni_stranger_need(MienGallery *g, int64_t stranger, int64_t *found);
 
 /* ---- audit.c: one line, inside the caller's transaction. person 0: of nobody. */
 int mieni_audit(MienGallery *g, const char *verb, int64_t person, const char *detail);

@@ -50,6 +50,12 @@ int mieni_person_insert(MienGallery *g, const char *name, const char *created, i
     return ret < 0 ? ret : 0;
 }
 
+int mieni_person_ensure(MienGallery *g, const char *name, const char *now, int64_t *id)
+{
+    int ret = mieni_person_find(g, name, id);
+    return ret == MIEN_E_NOTFOUND ? mieni_person_insert(g, name, now, id) : ret;
+}
+
 /* ---- reading */
 
 int mien_gallery_people(MienGallery *g, MienPerson **people)

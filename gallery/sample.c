@@ -123,6 +123,7 @@ int mieni_model_ensure(MienGallery *g, int64_t *id, int *dim)
     char now[32];
     mieni_time_now(now);
     if ((ret = mieni_db_run(g, "forget the old encoder", "DELETE FROM model", "")) < 0 ||
+        (ret = mieni_db_run(g, "forget its strangers", "DELETE FROM stranger", "")) < 0 ||
         (ret = mieni_db_run(g, "store the encoder", "INSERT INTO model (hash, name, dim, created) VALUES (?1, ?2, ?3, ?4)",
                             "ssis", g->want.hash, g->want.name, (int64_t)g->want.dim, now)) < 0)
         return ret;
@@ -179,13 +180,6 @@ int mieni_sample_insert(MienGallery *g, int64_t person, int64_t model, const flo
     return ret < 0 ? ret : 0;
 }
 
-/* The person, made if new. */
-static int person_of(MienGallery *g, const char *name, const char *now, int64_t *person)
-{
-    int ret = mieni_person_find(g, name, person);
-    return ret == MIEN_E_NOTFOUND ? mieni_person_insert(g, name, now, person) : ret;
-}
-
 static int source_known(MienGallery *g, int64_t person, const char *source)
 {
     int64_t other;
@@ -208,7 +202,7 @@ static int add_sample(MienGallery *g, const char *name, const float *v, int dim,
     if (dim != model_dim)
         return mieni_gallery_fail(g, MIEN_E_MISMATCH, "a template has %d numbers, this gallery's have %d", dim, model_dim);
     mieni_time_now(sample->created);
-    if ((ret = person_of(g, name, sample->created, &sample->person)) < 0 ||
+    if ((ret = mieni_person_ensure(g, name, sample->created, &sample->person)) < 0 ||
         (ret = source_known(g, sample->person, sample->source_hash)) < 0 ||
         (ret = mieni_sample_insert(g, sample->person, model, v, dim, sample, &sample->id)) < 0)
         return ret;
@@ -309,7 +303,7 @@ static int move_sample(MienGallery *g, int64_t sample, const char *into)
     if (ret == 0)
         return mieni_gallery_fail(g, MIEN_E_NOTFOUND, "there is no sample %lld", (long long)sample);
     mieni_time_now(now);
-    if (ret < 0 || (ret = person_of(g, into, now, &person)) < 0)
+    if (ret < 0 || (ret = mieni_person_ensure(g, into, now, &person)) < 0)
         return ret;
     if (person == from)
         return 0;

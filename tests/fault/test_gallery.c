@@ -200,6 +200,23 @@ static int call_backup(MienGallery *g) { return mien_gallery_backup(g, the_backu
 static int call_export(MienGallery *g) { return mien_gallery_export(g, the_export); }
 static int call_export_json(MienGallery *g) { return mien_gallery_export(g, the_json); }
 static int call_import(MienGallery *g) { return mien_gallery_import(g, the_import, NULL); }
+
+static int call_see(MienGallery *g)
+{
+    MienSighting s;
+    return mien_gallery_stranger_see(g, probe, DIM, 0.5f, 0.46f, &s);
+}
+
+static int call_strangers(MienGallery *g)
+{
+    MienStranger *list;
+    int ret = mien_gallery_strangers(g, &list);
+    mien_free(list);
+    return ret;
+}
+
+static int call_assign(MienGallery *g) { return mien_gallery_stranger_assign(g, 1, "Dora"); }
+static int call_forget_stranger(MienGallery *g) { return mien_gallery_forget_stranger(g, 1, NULL); }
 static int call_audit(MienGallery *g) { return mien_gallery_audit(g, "look", ""); }
 
 static int call_put_calibration(MienGallery *g)
@@ -266,6 +283,10 @@ static const Call calls[] = {
     { "export", call_export, 0 },
     { "export json", call_export_json, 0 },
     { "import", call_import, 0 },
+    { "see", call_see, 0 },
+    { "strangers", call_strangers, 1 },
+    { "assign", call_assign, MIEN_E_NOTFOUND },
+    { "forget stranger", call_forget_stranger, MIEN_E_NOTFOUND },
     { "audit", call_audit, 0 },
     { "put calibration", call_put_calibration, 0 },
     { "calibration", call_calibration, 3 },
@@ -303,6 +324,7 @@ static void describe(const char *path, char *text, size_t text_bytes)
 {
     MienGallery *g;
     MienPerson *list;
+    MienStranger *strangers;
     int ret = mien_gallery_open(&g, path, MIEN_GALLERY_READ, test_log());
     if (ret)
         print_error("%s\n", said);
@@ -331,6 +353,13 @@ static void describe(const char *path, char *text, size_t text_bytes)
         mien_free(s);
     }
     mien_free(list);
+    n = mien_gallery_strangers(g, &strangers);
+    assert_true(n >= 0);
+    for (int i = 0; i < n; i++) {
+        size_t at = strlen(text);
+        snprintf(text + at, text_bytes - at, "stranger %lld: %d\n", (long long)strangers[i].id, strangers[i].n_samples);
+    }
+    mien_free(strangers);
     mien_gallery_close(&g);
 }
 
@@ -353,6 +382,9 @@ static void make_base(void)
     MienGallerySimilarity chi2 = the_unit;
     chi2.unit.kind = MIEN_SIMILARITY_CHI2;
     assert_int_equal(mien_gallery_set_similarity(g, &chi2), 0);
+    MienSighting sighting;
+    make_vector(probe, 5, DIM);
+    assert_int_equal(mien_gallery_stranger_see(g, probe, DIM, 0.5f, 0.46f, &sighting), 0);
     mien_gallery_close(&g);
     base = read_bytes(the_path, &base_bytes);
     snprintf(the_path, sizeof(the_path), "%s", in_folder("fault.db"));

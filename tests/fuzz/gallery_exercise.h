@@ -75,6 +75,11 @@ static inline void exercise_reading(MienGallery *g, int dim, const char *scratch
     must(documented(mien_gallery_templates(g, &templates, &whose, &own_dim)), "templates");
     mien_free(templates);
     mien_free(whose);
+    MienStranger *strangers;
+    if (documented(mien_gallery_strangers(g, &strangers)))
+        mien_free(strangers);
+    else
+        must(0, "strangers");
     must(documented(mien_gallery_check(g, ignore_line, &n_lines)), "check");
     must(documented(mien_gallery_export(g, scratch)), "export");
     unlink(scratch);
@@ -98,6 +103,10 @@ static inline void exercise_writing(MienGallery *g, int dim)
     must(documented(mien_gallery_set_notes(g, "Ann Late", "a", "2090-01-01", "b")), "notes");
     must(documented(mien_gallery_forget(g, "Ann Late", &erasure)), "forget");
     must(documented(mien_gallery_put_calibration(g, &calibration)), "put calibration");
+    MienSighting sighting;
+    must(documented(mien_gallery_stranger_see(g, v, dim, 0.5f, 0.46f, &sighting)), "see");
+    must(documented(mien_gallery_stranger_assign(g, 1, "Ann Again")), "assign");
+    must(documented(mien_gallery_forget_stranger(g, 1, &erasure)), "forget a stranger");
     must(documented(mien_gallery_compact(g)), "compact");
 }
 

@@ -176,6 +176,31 @@ int mien_gallery_calibration(MienGallery *gallery, MienCalibration *calibration,
  * caller frees both with mien_free (NULL where there are none). Returns how many. */
 int mien_gallery_templates(MienGallery *gallery, float **embedding, int64_t **person, int *dim);
 
+/* ---- strangers: clusters of templates without a name. Nothing else of the library writes or searches them.
+ * min_sim_cos: how near a template must be to a stranger's mean template to be of that stranger; a sound value is what facetag asks for a
+ * name. Whoever calls this has searched the people before: they are not strangers. */
+typedef struct MienSighting {
+    int64_t stranger; /* never given twice */
+    int is_new;
+    float sim_cos;    /* to the nearest stranger known before; NaN if there was none */
+} MienSighting;
+/* Adds a template to the stranger it is of, or to a new one; keeps the 8 best of each, and none that is there already. */
+int mien_gallery_stranger_see(MienGallery *gallery, const float *embedding, int dim, float quality, float min_sim_cos,
+                              MienSighting *sighting);
+typedef struct MienStranger {
+    int64_t id;
+    int n_samples;
+    char first_seen[32], last_seen[32]; /* ISO 8601, UTC; when it was added, not when the film was made */
+} MienStranger;
+/* Copies, by number; the caller frees *strangers with mien_free. Returns how many. */
+int mien_gallery_strangers(MienGallery *gallery, MienStranger **strangers);
+/* Gives the stranger's templates to a person, who is made if new; the stranger is gone. Returns how many moved, or MIEN_E_NOTFOUND. */
+int mien_gallery_stranger_assign(MienGallery *gallery, int64_t stranger, const char *name);
+/* Erased and proven as people are: mien_gallery_forget. */
+int mien_gallery_forget_stranger(MienGallery *gallery, int64_t stranger, MienErasure *result);
+/* All that were last seen before this time (YYYY-MM-DDTHH:MM:SSZ). */
+int mien_gallery_forget_strangers(MienGallery *gallery, const char *unseen_since, MienErasure *result);
+
 /* A line in the hash-chained audit table. The calls above write theirs by themselves, with the person as a salted hash; exposed
  * for verbs of the tool. verb 1..32 bytes, detail up to 255, no control characters. The line outlives the people: never put
  * a name or a path into it. */
