@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mien/calibrate.h"
 #include "mien/error.h"
 #include "mien/tagger.h"
 
@@ -84,6 +85,9 @@ static void both_encoders(void **state)
         assert_string_equal(mien_face_encoder_name(e), name[i]);
         assert_int_equal(mien_face_encoder_dim(e), 128);
         assert_int_equal(strlen(mien_face_encoder_hash(e)), 64);
+        const MienEncoderStats *stats = mien_encoder_stats(mien_face_encoder_hash(e)); /* the table is this very file's */
+        assert_non_null(stats);
+        assert_string_equal(stats->name, name[i]);
         assert_true(mien_face_encoder_verify_sim_cos(e) < mien_face_encoder_identify_sim_cos(e));
         mien_face_engine_destroy(&e);
     }

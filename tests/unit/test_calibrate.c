@@ -463,12 +463,39 @@ static void look_alikes(void **state)
     free_set(&g);
 }
 
+/* Every allocation fails once: an error, nothing lost, nothing left behind. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    Set g = make_set(12, 3, 0.3, 1, 19), x = make_set(8, 1, 0.3, 9000, 20);
+    MienSearchResult *enrolled = search_all(&g, &g, 0, NULL), *strangers = search_all(&g, &x, 1, NULL), one[8];
+    MienCalibrateParams p = { .fpir = 0.5, .enrolled = enrolled, .strangers = strangers, .n_strangers = x.t.n, .gallery = &g.t };
+    MienCalibration c;
+    uint64_t live = mien_mem_live_bytes();
+    for (int what = 0; what < 2; what++) {
+        int ret = -1, n = 0;
+        while (ret < 0 && ++n < 1000) {
+            mien_mem_fail_at((uint64_t)n, 0);
+            ret = what ? mien_calibrate(&p, &c, NULL) : mien_search_templates(&g.t, &x.t, 0, 8, 1, one, NULL);
+            mien_mem_fail_at(0, 0);
+            assert_true(ret == 0 || ret == MIEN_ERR(ENOMEM));
+            assert_int_equal(mien_mem_live_bytes(), live);
+        }
+        assert_int_equal(ret, 0);
+        assert_true(n > 2);
+    }
+    free(enrolled);
+    free(strangers);
+    free_set(&g);
+    free_set(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_bounds), cmocka_unit_test(closed_form), cmocka_unit_test(published), cmocka_unit_test(searches),
         cmocka_unit_test(open_set), cmocka_unit_test(known_distribution), cmocka_unit_test(from_strangers),
-        cmocka_unit_test(from_published), cmocka_unit_test(one_person), cmocka_unit_test(look_alikes),
+        cmocka_unit_test(from_published), cmocka_unit_test(one_person), cmocka_unit_test(look_alikes), cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
