@@ -47,6 +47,7 @@ typedef struct FacetagContext {
     int64_t next_poll_us;
     int has_tracks;                     /* frames went in since the last flush */
     int warned_boxes, warned_claim;
+    int64_t warned_people;              /* size of the gallery that its calibration was last called too small for */
 } FacetagContext;
 
 #define OFFSET(x) offsetof(FacetagContext, x)
@@ -67,7 +68,7 @@ static const AVOption facetag_options[] = {
         { "distance", "the distance of their templates", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_DISTANCE }, 0, 0, FLAGS, "similarity" },
         { "logistic", "learnt, on absolute differences", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_LOGISTIC }, 0, 0, FLAGS, "similarity" },
         { "chi2", "learnt, on chi-squared differences", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_CHI2 }, 0, 0, FLAGS, "similarity" },
-    { "threshold", "set the cosine similarity, or with a learnt one the probability, from which a face is the person; 0: the default of encoder and mode",
+    { "threshold", "set the cosine similarity, or with a learnt one the probability, from which a face is the person; 0: the gallery's calibration, else the default of encoder and mode",
       OFFSET(threshold), AV_OPT_TYPE_FLOAT, { .dbl = 0 }, 0, 1, TFLAGS },
     { "interval", "set the number of frames from one detection to the next", OFFSET(interval), AV_OPT_TYPE_INT, { .i64 = 3 }, 1, 1000, FLAGS },
     { "min_face", "set the size of the smallest face to look for, in pixels", OFFSET(min_face), AV_OPT_TYPE_INT, { .i64 = 20 }, 8, 8192, FLAGS },
@@ -336,6 +337,44 @@ static int check_encoder(AVFilterContext *ctx, MienGallery *gallery)
     return AVERROR(EINVAL);
 }
 
+/* Where no threshold was set, the gallery's calibration stands, if it has one. What cannot be read (the gallery says why) changes
+ * nothing. */
+static int take_calibration(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    const int verify = s->mode == MIEN_MODE_VERIFY;
+    MienCalibration c;
+    int64_t n_people;
+    float threshold, margin;
+    int ret;
+
+    if (!s->gallery)
+        return 0;
+    ret = mien_gallery_calibration(s->gallery, &c, &n_people);
+    if (ret < 0 && ret != MIEN_E_NOTFOUND)
+        return mieni_lavfi_error(ret);
+    if (ret < 0)
+        c = (MienCalibration){ 0 };
+    ret = mien_tagger_set_calibration(s->tagger, verify ? c.verify_sim_cos : c.threshold_sim_cos, c.margin_sim_cos);
+    if (ret < 0)
+        return mieni_lavfi_error(ret);
+    mien_tagger_threshold(s->tagger, &threshold, &margin);
+    if (s->threshold != 0 || !c.created[0]) {
+        av_log(ctx, AV_LOG_VERBOSE, "Threshold %.4f (cosine), margin %.4f: %s.\n", threshold, margin,
+               s->threshold != 0 ? "the option" : "the encoder's own, the gallery is not calibrated");
+        return 0;
+    }
+    av_log(ctx, AV_LOG_VERBOSE, "Threshold %.4f (cosine), margin %.4f: the gallery's calibration of %s, for an FPIR of %g among "
+           "%"PRId64" people, from %s.\n", threshold, margin, c.created, c.fpir, c.n_people,
+           c.basis == MIEN_BASIS_STRANGERS ? "strangers" : "the encoder's published statistics");
+    if (!verify && !mien_calibration_covers(&c, n_people) && n_people != s->warned_people) {
+        av_log(ctx, AV_LOG_WARNING, "The gallery '%s' has outgrown its calibration, which is for %"PRId64" people; %"PRId64" can be "
+               "named now, and more strangers will be than it says. Run 'mien calibrate'.\n", mien_gallery_path(s->gallery), c.n_people, n_people);
+        s->warned_people = n_people;
+    }
+    return 0;
+}
+
 static int reload_gallery(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
@@ -352,11 +391,12 @@ static int reload_gallery(AVFilterContext *ctx)
     mien_gallery_close(&s->gallery);
     s->gallery = gallery;
     mien_tagger_gallery_changed(s->tagger);
-    return 0;
+    return take_calibration(ctx);
 }
 
-static void poll_gallery(FacetagContext *s)
+static void poll_gallery(AVFilterContext *ctx)
 {
+    FacetagContext *s = ctx->priv;
     int64_t now_us = av_gettime_relative();
 
     if (!s->gallery || now_us < s->next_poll_us)
@@ -365,6 +405,7 @@ static void poll_gallery(FacetagContext *s)
     if (mien_gallery_changed(s->gallery) > 0) {
         s->warned_claim = 0;
         mien_tagger_gallery_changed(s->tagger);
+        take_calibration(ctx); /* what fails here changes nothing */
     }
 }
 
@@ -441,7 +482,7 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
     }
     s->last_pts = frame->pts;
 
-    poll_gallery(s);
+    poll_gallery(ctx);
     ret = mieni_lavfi_image(&s->image, ctx, frame, &img);
     if (ret < 0)
         return ret;
@@ -495,6 +536,7 @@ static int open_tagger(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
     MienTaggerParams params = MIEN_TAGGER_DEFAULTS;
+    int ret;
 
     params.engine      = s->engine;
     params.search      = s->gallery ? search : NULL;
@@ -508,7 +550,9 @@ static int open_tagger(AVFilterContext *ctx)
     params.min_face_px = s->min_face;
     params.max_faces   = s->max_faces;
     params.size_px     = s->size;
-    return mieni_lavfi_error(mien_tagger_create(&s->tagger, &params));
+    if ((ret = mien_tagger_create(&s->tagger, &params)) < 0)
+        return mieni_lavfi_error(ret);
+    return take_calibration(ctx);
 }
 
 /* Not in init: ffmpeg makes every complex graph once for its description alone, and again when its input is known. */

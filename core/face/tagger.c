@@ -71,6 +71,7 @@ struct MienTagger {
     char claim[MIEN_NAME_MAX_BYTES + 1];
     MieniEvidenceScale scale;  /* threshold and margin among it */
     const char *threshold_from;
+    float asked_sim_cos, calibrated_sim_cos, calibrated_margin; /* what those come from; 0: not that */
     float stranger_sim_cos;    /* what two strangers have on average */
     int dim;
     Track *track;             /* live and lost ones in the order in which they began */
@@ -121,15 +122,22 @@ static void take_threshold(MienTagger *t, float min_sim_cos)
 {
     const MienFaceEngine *e = t->params.engine;
     int verify = t->params.mode == MIEN_MODE_VERIFY;
-    t->scale.least = min_sim_cos;
+    float unit_cos = t->scale.unit_cos;
+    t->asked_sim_cos = t->scale.least = min_sim_cos;
+    t->scale.margin = 0.05f * mieni_evidence_unit(&t->scale);
     t->threshold_from = min_sim_cos != 0 ? "option" : t->params.learnt ? "default" : "encoder";
     if (t->params.learnt) {
         float prob = min_sim_cos != 0 ? min_sim_cos : verify ? MIEN_SIMILARITY_VERIFY_PROB : MIEN_SIMILARITY_IDENTIFY_PROB;
         t->scale.least = (float)mien_similarity_logit_of((double)prob);
+    } else if (min_sim_cos == 0 && t->calibrated_sim_cos != 0) {
+        /* Calibrated for one search. A track is several looks at one person: three independent ones would name three times as many
+         * strangers, which this takes back. */
+        t->scale.least = fminf(t->calibrated_sim_cos + (verify ? 0 : 0.03f * unit_cos), 1);
+        t->scale.margin = t->calibrated_margin > 0 ? t->calibrated_margin : t->scale.margin;
+        t->threshold_from = "calibration";
     } else if (min_sim_cos == 0 && t->dim) {
         /* A video asks many times, and of everybody who walks by: stricter than one question about one picture. */
-        t->scale.least = verify ? mien_face_encoder_verify_sim_cos(e)
-                                : mien_face_encoder_identify_sim_cos(e) + 0.06f * t->scale.unit_cos;
+        t->scale.least = verify ? mien_face_encoder_verify_sim_cos(e) : mien_face_encoder_identify_sim_cos(e) + 0.06f * unit_cos;
     }
 }
 
@@ -153,7 +161,6 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->stranger_sim_cos = mieni_stranger_sim_cos(p->engine);
     t->scale = mieni_evidence_scale(t->stranger_sim_cos, t->dim ? mien_face_encoder_identify_sim_cos(p->engine) : 0.4f);
     t->scale.learnt = p->learnt;
-    t->scale.margin = 0.05f * mieni_evidence_unit(&t->scale);
     take_threshold(t, p->min_sim_cos);
     t->max_tracks = 2 * p->max_faces;
     t->max_events = 3 * t->max_tracks;
@@ -951,6 +958,22 @@ int mien_tagger_set_threshold(MienTagger *t, float min_sim_cos)
     take_threshold(t, min_sim_cos);
     t->search_all = t->params.mode != MIEN_MODE_DETECT;
     return 0;
+}
+
+int mien_tagger_set_calibration(MienTagger *t, float sim_cos, float margin)
+{
+    if (!(sim_cos >= -1 && sim_cos <= 1) || !(margin >= 0 && margin <= 2))
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: a calibration with threshold %g and margin %g is none", (double)sim_cos,
+                         (double)margin);
+    t->calibrated_sim_cos = sim_cos;
+    t->calibrated_margin = margin;
+    return mien_tagger_set_threshold(t, t->asked_sim_cos);
+}
+
+void mien_tagger_threshold(const MienTagger *t, float *min_sim_cos, float *min_margin)
+{
+    *min_sim_cos = t->params.learnt ? (float)mien_similarity_prob((double)t->scale.least) : t->scale.least;
+    *min_margin = t->scale.margin;
 }
 
 int mien_tagger_set_claim(MienTagger *t, const char *claim)

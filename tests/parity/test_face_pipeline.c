@@ -124,6 +124,23 @@ static void tagger_allocates_nothing_when_warm(void **state)
     }
     assert_int_equal(mien_mem_count(), warm);
     assert_int_equal(mien_tagger_flush(t), 0);
+    static const float none[][2] = { { 2, 0 }, { NAN, 0 }, { 0.5f, -0.1f }, { 0.5f, NAN } };
+    float least, margin;
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(none); i++)
+        assert_int_equal(mien_tagger_set_calibration(t, none[i][0], none[i][1]), MIEN_ERR(EINVAL));
+    assert_int_equal(mien_tagger_set_calibration(t, 0.5f, 0.125f), 0);
+    mien_tagger_threshold(t, &least, &margin);
+    assert_float_equal(least, 0.53, 1e-6); /* in 1:K a track's looks cost 0.03 */
+    assert_float_equal(margin, 0.125, 0);
+    assert_int_equal(mien_tagger_set_threshold(t, 0.25f), 0); /* what was asked for goes first */
+    mien_tagger_threshold(t, &least, &margin);
+    assert_true(least == 0.25f && margin == 0.05f);
+    assert_int_equal(mien_tagger_set_threshold(t, 0), 0);
+    mien_tagger_threshold(t, &least, &margin);
+    assert_float_equal(least, 0.53, 1e-6);
+    assert_int_equal(mien_tagger_set_calibration(t, 0, 0), 0);
+    mien_tagger_threshold(t, &least, &margin);
+    assert_float_equal(least, mien_face_encoder_identify_sim_cos(e) + 0.06f, 1e-6);
     const MienEvent *events;
     assert_int_equal(mien_tagger_events(t, &events), 0);
     mien_tagger_destroy(&t);

@@ -86,7 +86,7 @@ typedef struct MienTaggerParams {
     MienLog log;
     MienTagMode mode;
     const char *claim;       /* verify mode: the claimed name (copied) */
-    float min_sim_cos;       /* 0: the encoder's own starting value for the mode */
+    float min_sim_cos;       /* 0: the calibration's (mien_tagger_set_calibration), else the encoder's own starting value for the mode */
     int learnt;              /* search fills logit_same, which decides in place of the cosine. min_sim_cos is then a
                               * probability, and so is what mien_tagger_set_threshold takes; 0: mien/similarity.h's for the mode */
     int interval;            /* detect every so many frames, 1..; default 3 */
@@ -141,7 +141,12 @@ int mien_tagger_flush(MienTagger *tagger);
 
 /* May change between frames. */
 int mien_tagger_set_threshold(MienTagger *tagger, float min_sim_cos);
+/* What a calibration of the gallery found (mien/calibrate.h) for the tagger's mode: a threshold for one search, to which the tagger adds
+ * what a track's several looks cost, and the least lead over the next person. It stands wherever min_sim_cos is 0. 0, 0: forget it. */
+int mien_tagger_set_calibration(MienTagger *tagger, float sim_cos, float margin);
 int mien_tagger_set_claim(MienTagger *tagger, const char *claim);
+/* The threshold in force now, and the least lead; of a learnt unit a probability, and a lead in logits. */
+void mien_tagger_threshold(const MienTagger *tagger, float *min_sim_cos, float *min_margin);
 /* The gallery changed: search every live track again. */
 void mien_tagger_gallery_changed(MienTagger *tagger);
 
