@@ -64,6 +64,29 @@ def expect(g, p, x):
     return {"rank1": sum(right for _, right in mated) / len(p), "points": points}
 
 
+def damage(d, g):
+    """Safetensors that are sound, and no embeddings."""
+    def one(name, tensors):
+        head, data = {}, b""
+        for key, (dtype, shape, body) in tensors.items():
+            head[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(body)]}
+            data += body
+        text = json.dumps(head).encode()
+        text += b" " * (-len(text) % 8)
+        open(d + "/bad-" + name, "wb").write(struct.pack("<Q", len(text)) + text + data)
+    e = struct.pack("<%df" % DIM, *g[0][1])
+    one("without", {"other": ("F32", [1, DIM], e)})
+    one("flat", {"embedding": ("F32", [DIM], e)})
+    one("half", {"embedding": ("F16", [1, 2 * DIM], e)})
+    one("narrow", {"embedding": ("F32", [DIM, 1], e)})
+    one("wide", {"embedding": ("F32", [1, 2048], b"\0" * 8192)})
+    one("zeros", {"embedding": ("F32", [1, DIM], b"\0" * (4 * DIM))})
+    one("people-short", {"embedding": ("F32", [2, DIM], e + e), "person": ("I32", [1], b"\0" * 4)})
+    one("people-real", {"embedding": ("F32", [1, DIM], e), "person": ("F32", [1], b"\0" * 4)})
+    open(d + "/bad-cut", "wb").write(open(d + "/x.st", "rb").read()[:2000])
+    open(d + "/bad-head", "wb").write(struct.pack("<Q", 1 << 40) + b"{}")
+
+
 def make(d):
     r = random.Random(7)
     g = people(r, 40, 3, 100)
@@ -80,6 +103,7 @@ def make(d):
     write(d + "/x8.st", x, 8)
     write(d + "/nan.st", [(1, [float("nan")] * DIM)])
     write(d + "/none.st", [])
+    damage(d, g)
     json.dump(expect(enrolled, probes, x), open(d + "/expected.json", "w"))
     known = "469b8cde1d367cd978e2ad316a344975440c5f0bf9e9e95a08a290f7e7792e40"
     gallery(d + "/unknown.json", g, "2" * 64)

@@ -58,6 +58,10 @@ t "embeddings that are none" 2 M calibrate --impostors "$work/nan.st"
 err_has "is not finite"
 t "no embeddings" 2 M calibrate --impostors "$work/none.st"
 err_has "there is no face in it"
+for bad in "$work"/bad-*; do
+    t "impostors: ${bad##*/}" 2 M calibrate --impostors "$bad"
+    err_lines 1
+done
 t "a rate that is none" 2 M calibrate --fpir 1.5
 t "no such impostors" 2 M calibrate --impostors "$work/nobody"
 
@@ -142,6 +146,15 @@ t "evaluate identification on pictures" 0 "$mien" evaluate identification --gall
     --impostor-list "$work/x.tsv" --root "$demo" --json
 json_is mated_searches 1
 json_is rank1 1.0
+printf 'Ann\tsample1.jpg\0\n' >"$work/nul"
+t "a list with a NUL" 2 "$mien" evaluate identification --gallery-list "$work/nul" --probe-list "$work/p.tsv" --impostor-list "$work/x.tsv"
+err_has "neither a text file nor safetensors"
+: >"$work/empty"
+t "an empty list" 2 "$mien" evaluate identification --gallery-list "$work/empty" --probe-list "$work/p.tsv" --impostor-list "$work/x.tsv"
+err_has "there is nobody in it"
+printf 'Ann\tnothing.jpg\n' >"$work/gone"
+t "a picture that is not there" 2 "$mien" evaluate identification --gallery-list "$work/gone" --probe-list "$work/p.tsv" --impostor-list "$work/x.tsv"
+err_has "nothing.jpg"
 t "a line that is none" 2 "$mien" evaluate identification --gallery-list "$work/list" --probe-list "$work/p.tsv" --impostor-list "$work/x.tsv"
 err_has "line 1: a person and a picture are wanted"
 t_end
