@@ -41,6 +41,11 @@ int mien_face_embed(MienFaceEngine *engine, const MienImage *img, const MienFace
     return 0;
 }
 
+MienModel *mien_face_encoder_model(const MienFaceEngine *engine)
+{
+    return engine->encoder.model;
+}
+
 int mien_face_input_px(const MienFaceEngine *engine)
 {
     return engine->encoder.w_px;

@@ -430,9 +430,9 @@ static int make_recipe(MienTrainer *t)
         at += snprintf(layers + at, sizeof(layers) - (size_t)at, "%s%s", i ? "+" : "", p->layers[i]);
     digest(p->faces, faces);
     snprintf(text, sizeof(text), "triplet loss; from %.12s; layers %s, %zu weights; %s triplets, margin %g; %s, rate %g, momentum %g; "
-             "batches of %d people, %d faces; augmented by %s; seed %" PRIu64 "; %d faces, %.12s", mien_model_hash(p->model), layers, t->n, mien_triplet_choice_name(p->choice), p->margin,
-             p->optimiser == MIEN_OPTIM_ADAM ? "Adam" : "SGD", p->rate, p->momentum, p->batch_people, p->batch_faces, *augment ? augment : "nothing", p->seed,
-             p->faces->n, faces);
+             "batches of %d people, %d faces; augmented by %s; seed %" PRIu64 "; %d faces, %.12s", mien_model_hash(p->model),
+             layers, t->n, mien_triplet_choice_name(p->choice), p->margin, p->optimiser == MIEN_OPTIM_ADAM ? "Adam" : "SGD", p->rate, p->momentum,
+             p->batch_people, p->batch_faces, *augment ? augment : "nothing", p->seed, p->faces->n, faces);
     return (t->recipe = mien_strdup(text)) ? 0 : fail(t, MIEN_ERR(ENOMEM), "out of memory");
 }
 

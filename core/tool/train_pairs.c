@@ -116,8 +116,7 @@ static void shuffle(size_t *x, size_t n, uint64_t *rng)
     }
 }
 
-/* Holds out a share of the groups, of those with several members and of the others alike. part[g] 0: to learn from, 1: held out. */
-static int split_groups(const size_t *members, size_t n_groups, double holdout, uint64_t seed, uint8_t *part, const Tool *tool)
+int split_people(const size_t *members, size_t n_groups, double holdout, uint64_t seed, uint8_t *part, const Tool *tool)
 {
     size_t *order = mien_malloc_array(n_groups ? n_groups : 1, sizeof(*order)), n_several = 0, n_held = 0;
     uint64_t rng = mieni_rng_split(seed, 0);
@@ -269,7 +268,7 @@ int train_pairs_of_people(TrainPairs *t, const Tool *tool, const People *p, doub
     *t = (TrainPairs){ 0 };
     int ret = p->n ? group_rows(&r, p, tool) : (tool_error(tool, "there are no templates to learn from"), MIEN_ERR(EINVAL));
     if (ret >= 0)
-        ret = split_groups(r.members, r.n_groups, holdout, seed, r.part, tool);
+        ret = split_people(r.members, r.n_groups, holdout, seed, r.part, tool);
     for (size_t g = 0; g < r.n_groups && ret >= 0; g++)
         t->people[r.part[g]]++;
     for (int part = 0; part < 2 && ret >= 0; part++) {
@@ -345,7 +344,7 @@ int train_pairs_of_list(TrainPairs *t, const Tool *tool, const PairList *l, cons
         ret = check_list(l, number, tool);
     }
     if (ret >= 0)
-        ret = split_groups(members, n_people, holdout, seed, part, tool);
+        ret = split_people(members, n_people, holdout, seed, part, tool);
     for (size_t i = 0; i < n_people && ret >= 0; i++)
         t->people[part[i]]++;
     for (size_t i = 0; i < l->n_pairs && ret >= 0; i++) {

@@ -21,6 +21,10 @@ int people_of_gallery(People *p, const Tool *tool, MienGallery *g);
 /* A safetensors file with `embedding` [n,dim] f32 and `person` [n] i32 or i64, as `mien export` writes. Rows are brought to length 1. */
 int people_of_file(People *p, const Tool *tool, const char *path);
 
+/* Which of n_groups people are held out, of those with several members and of the others alike: part[i] 1, else 0. Negative after a message:
+ * there are too few. */
+int split_people(const size_t *members, size_t n_groups, double holdout, uint64_t seed, uint8_t *part, const Tool *tool);
+
 typedef struct PairSet {
     MienPair *pair; /* embeddings are borrowed */
     size_t n, n_same;

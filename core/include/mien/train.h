@@ -24,6 +24,7 @@ extern "C" {
 
 /* Cuts it out: MIEN_TRAIN_CHIP_PX(mien_face_input_px)² × 3 bytes RGB. Wants landmarks. */
 int mien_face_input_px(const MienFaceEngine *engine); /* side of the encoder's input */
+MienModel *mien_face_encoder_model(const MienFaceEngine *engine); /* borrowed; NULL without encoder */
 int mien_face_chip(MienFaceEngine *engine, const MienImage *img, const MienFace *face, uint8_t *rgb8);
 
 typedef struct MienTrainFaces {
