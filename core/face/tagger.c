@@ -12,6 +12,7 @@
 #include "face/assign.h"
 #include "face/evidence.h"
 #include "face/face_int.h"
+#include "face/liveness.h"
 #include "face/track.h"
 #include "image/cut.h"
 #include "mien/error.h"
@@ -33,6 +34,8 @@
 #define NEAR_IN_A_ROW 4        /* after so many closer looks without the plain pass seeing it, a face must stand the second look */
 #define NESTED 0.6f            /* share of a box inside a larger one that makes it a part of that face */
 #define CONTEST_COST 0.5f      /* a face is contested where the second track's cost is at most so much above the first's */
+#define LIVE_LOOKS 8           /* looks for signs of life, a frame */
+#define LIFE_MARGIN 0.5f       /* of log-likelihood ratio */
 
 /* On the scale of likeness(): */
 #define LIKE_SAME 1.1f         /* a lost track's face, wherever it comes back */
@@ -55,6 +58,9 @@ typedef struct Track {
     int fresh;        /* 1 + the row of t->fresh that shows its face in this detection; 0: none */
     MieniEvidence evidence;
     MienStatus status;
+    MieniLive *live;  /* NULL: liveness is off */
+    MienLiveness liveness; /* what it says */
+    enum { LIFE_OPEN, LIFE_ALIVE, LIFE_PICTURE } life;
     int entered;      /* its enter event is out */
     MienStatus told;  /* in the last event, with the name */
     int64_t told_id;
@@ -76,6 +82,10 @@ struct MienTagger {
     int dim;
     Track *track;             /* live and lost ones in the order in which they began */
     int n_tracks, max_tracks;
+    MieniLive *lives;          /* one a row of embeddings, or NULL */
+    MieniPosters posters;
+    float min_live_llr;
+    int next_look;
     float *embeddings;         /* all tracks' rows */
     float *fresh;              /* 1 + ENCODE_PER_FRAME embeddings: the one in hand, and those of contested faces */
     float fresh_quality[1 + ENCODE_PER_FRAME];
@@ -110,7 +120,7 @@ void mien_tagger_destroy(MienTagger **tagger)
     MienTagger *t = tagger ? *tagger : NULL;
     if (!t)
         return;
-    void *const block[] = { t->track, t->embeddings, t->fresh, t->row_used, t->face, t->column, t->taken,
+    void *const block[] = { t->track, t->lives, t->embeddings, t->fresh, t->row_used, t->face, t->column, t->taken,
                             t->cost, t->work, t->tag, t->event, t->face_fresh };
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(block); i++)
         mien_free(block[i]);
@@ -148,6 +158,8 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     if (!p->engine || p->interval < 1 || p->max_faces < 1 || p->max_faces > 256 || p->min_face_px < 1 ||
         !(p->min_sim_cos >= (p->learnt ? 0 : -1) && p->min_sim_cos <= 1))
         return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: interval, max_faces, min_face or threshold is out of range");
+    if (p->liveness && (!p->engine->liveness.model || !(p->max_apcer > 0 && p->max_apcer <= 1)))
+        return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: liveness needs an engine made with it, and a max_apcer of 0 to 1");
     if (p->mode != MIEN_MODE_DETECT && (!p->search || !mien_face_encoder_dim(p->engine)))
         return mien_fail(p->log, MIEN_ERR(EINVAL), "tagger: names need an encoder and a gallery");
     MienTagger *t = mien_calloc(1, sizeof(*t));
@@ -162,6 +174,8 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->scale = mieni_evidence_scale(t->stranger_sim_cos, t->dim ? mien_face_encoder_identify_sim_cos(p->engine) : 0.4f);
     t->scale.learnt = p->learnt;
     take_threshold(t, p->min_sim_cos);
+    if (p->liveness)
+        mien_tagger_set_liveness(t, p->liveness, p->max_apcer);
     t->max_tracks = 2 * p->max_faces;
     t->max_events = 3 * t->max_tracks;
     size_t n = (size_t)t->max_tracks, faces = (size_t)p->max_faces, dim = (size_t)(t->dim ? t->dim : 1);
@@ -177,8 +191,10 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->work = mien_malloc(mieni_assign_work_bytes((int)(n + faces)));
     t->tag = mien_calloc(n, sizeof(*t->tag));
     t->event = mien_calloc((size_t)t->max_events, sizeof(*t->event));
-    int ok = t->track && t->embeddings && t->fresh && t->row_used && t->face && t->column && t->taken && t->cost && t->work &&
-             t->tag && t->event && t->face_fresh;
+    if (p->liveness)
+        t->lives = mien_calloc(n, sizeof(*t->lives));
+    int ok = (!p->liveness || t->lives) && t->track && t->embeddings && t->fresh && t->row_used && t->face && t->column && t->taken &&
+             t->cost && t->work && t->tag && t->event && t->face_fresh;
     int ret = ok ? 0 : MIEN_ERR(ENOMEM);
     if (ok && p->mode == MIEN_MODE_VERIFY)
         ret = mien_tagger_set_claim(t, p->claim);
@@ -198,32 +214,51 @@ static int in_doubt(const Track *tr)
     return tr->n_refuted > 0 || tr->unproven;
 }
 
-static int64_t track_id(const Track *tr)
+/* Once decided, the evidence must turn by LIFE_MARGIN beyond the threshold to change that. */
+static void judge_life(const MienTagger *t, Track *tr)
 {
-    return tr->status == MIEN_STATUS_KNOWN ? tr->evidence.id : -1;
+    mieni_live_judge(tr->live, &tr->liveness);
+    if (!tr->liveness.enough)
+        return;
+    float margin = tr->life == LIFE_OPEN ? 0 : tr->life == LIFE_ALIVE ? -LIFE_MARGIN : LIFE_MARGIN;
+    tr->life = tr->liveness.llr >= t->min_live_llr + margin ? LIFE_ALIVE : LIFE_PICTURE;
 }
 
-static void fill_tag(const Track *tr, MienTag *tag)
+/* Who it is, unless signs of life are required and missing. */
+static MienStatus status_of(const MienTagger *t, const Track *tr)
+{
+    if (t->params.liveness != MIEN_LIVENESS_REQUIRE || tr->life == LIFE_ALIVE)
+        return tr->status;
+    return tr->life == LIFE_PICTURE ? MIEN_STATUS_SPOOF : MIEN_STATUS_UNDECIDED;
+}
+
+static int64_t id_of(const MienTagger *t, const Track *tr)
+{
+    return status_of(t, tr) == MIEN_STATUS_KNOWN ? tr->evidence.id : -1;
+}
+
+static void fill_tag(const MienTagger *t, const Track *tr, MienTag *tag)
 {
     memset(tag, 0, sizeof(*tag));
     tag->track = tr->number;
     tag->box_px = mieni_motion_box(&tr->motion);
     tag->prob = tr->prob;
-    tag->status = tr->status;
-    tag->id = track_id(tr);
-    if (tr->status == MIEN_STATUS_KNOWN)
+    tag->status = status_of(t, tr);
+    tag->id = id_of(t, tr);
+    if (tag->status == MIEN_STATUS_KNOWN)
         memcpy(tag->name, tr->evidence.name, sizeof(tag->name));
     tag->sim_cos = tr->evidence.sim_cos;
     tag->prob_same = tr->evidence.prob_same;
-    tag->prob_live = NAN;
+    tag->prob_live = tr->live ? tr->liveness.prob : NAN;
+    tag->live = tr->liveness;
     tag->first_frame = tr->first_frame;
     tag->n_evidence = tr->evidence.n_seen;
 }
 
-static void fill_shown_tag(const Track *tr, MienTag *tag)
+static void fill_shown_tag(const MienTagger *t, const Track *tr, MienTag *tag)
 {
-    fill_tag(tr, tag);
-    if (!in_doubt(tr) || tr->status == MIEN_STATUS_UNDECIDED)
+    fill_tag(t, tr, tag);
+    if (!in_doubt(tr) || tag->status == MIEN_STATUS_SPOOF)
         return;
     tag->status = MIEN_STATUS_UNDECIDED;
     tag->id = -1;
@@ -251,7 +286,7 @@ static void say(MienTagger *t, const Track *tr, MienEventKind kind)
         return; /* cannot happen: three a track */
     MienEvent *e = &t->event[t->n_events++];
     e->kind = kind;
-    fill_tag(tr, &e->tag);
+    fill_tag(t, tr, &e->tag);
     explain(t, tr, &e->explanation);
     e->was_id = kind == MIEN_EVENT_RETRACT ? tr->told_id : -1;
     memcpy(e->was_name, kind == MIEN_EVENT_RETRACT ? tr->told_name : "", kind == MIEN_EVENT_RETRACT ? sizeof(e->was_name) : 1);
@@ -265,16 +300,17 @@ static void say(MienTagger *t, const Track *tr, MienEventKind kind)
 /* Tells enter, update and retract where they are due. */
 static void tell(MienTagger *t, Track *tr)
 {
-    int decided = tr->status != MIEN_STATUS_UNDECIDED;
+    MienStatus status = status_of(t, tr);
+    int decided = status != MIEN_STATUS_UNDECIDED;
     int due = t->params.mode == MIEN_MODE_DETECT ? tr->n_detections >= 2 : decided;
     if (!tr->entered && due) {
         say(t, tr, MIEN_EVENT_ENTER);
         tr->entered = 1;
-    } else if (tr->entered && (tr->told != tr->status || (decided && tr->told_id != track_id(tr)))) {
+    } else if (tr->entered && (tr->told != status || (decided && tr->told_id != id_of(t, tr)))) {
         say(t, tr, tr->told == MIEN_STATUS_KNOWN ? MIEN_EVENT_RETRACT : MIEN_EVENT_UPDATE);
     }
-    tr->told = tr->status;
-    tr->told_id = track_id(tr);
+    tr->told = status;
+    tr->told_id = id_of(t, tr);
     memcpy(tr->told_name, tr->evidence.name, sizeof(tr->told_name));
 }
 
@@ -323,6 +359,11 @@ static Track *start_track(MienTagger *t, const MienFace *face)
     Track *tr = &t->track[t->n_tracks++];
     memset(tr, 0, sizeof(*tr));
     mieni_evidence_start(&tr->evidence, t->dim, t->embeddings + row * (MIEN_MAX_VIEWS + 1) * (size_t)(t->dim ? t->dim : 1));
+    if (t->lives) {
+        tr->live = &t->lives[row];
+        mieni_live_start(tr->live);
+        tr->liveness.prob = NAN;
+    }
     tr->number = t->next_number++;
     tr->first_frame = t->frame;
     tr->first_s = t->time_s;
@@ -803,6 +844,27 @@ static int gather_evidence(MienTagger *t, const MienImage *img)
     return 0;
 }
 
+/* ---- signs of life */
+
+/* The faces in sight, in turn if there are many. */
+static int look_alive(MienTagger *t, const MienImage *img)
+{
+    for (int k = 0, looks = 0; k < t->n_tracks && looks < LIVE_LOOKS; k++) {
+        Track *tr = &t->track[(t->next_look + k) % t->n_tracks];
+        MienFace face = { .box_px = mieni_motion_box(&tr->motion), .prob = tr->prob };
+        if (tr->misses)
+            continue;
+        looks++;
+        int ret = mieni_live_observe(t->params.engine, img, &face, isnan(t->time_s) ? (double)t->frame / 25 : t->time_s, tr->live,
+                                     &t->posters);
+        if (ret < 0)
+            return ret;
+        judge_life(t, tr);
+    }
+    t->next_look = t->n_tracks ? (t->next_look + LIVE_LOOKS) % t->n_tracks : 0;
+    return 0;
+}
+
 /* ---- a frame */
 
 static int find_faces(MienTagger *t, const MienImage *img, int first)
@@ -898,6 +960,10 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
     int due = first || cut || t->frame - t->last_detect >= t->params.interval;
     if ((ret = due ? detect(t, img, cut, first) : look_between(t, img)) < 0)
         return ret;
+    if (cut)
+        t->posters.n = 0; /* another camera's places */
+    if (t->lives && (ret = look_alive(t, img)) < 0)
+        return ret;
     int n = 0;
     for (int i = 0; i < t->n_tracks; i++) {
         Track *tr = &t->track[i];
@@ -908,7 +974,7 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
         tell(t, tr);
         if (tr->misses > SHOW_MISSES || (tr->misses && is_covered(t, tr)))
             continue;
-        fill_shown_tag(tr, &t->tag[n]);
+        fill_shown_tag(t, tr, &t->tag[n]);
         clip(&t->tag[n].box_px, img->w_px, img->h_px);
         MienBox b = t->tag[n].box_px;
         if (b.x1_px - b.x0_px >= 1 && b.y1_px - b.y0_px >= 1)
@@ -974,6 +1040,20 @@ void mien_tagger_threshold(const MienTagger *t, float *min_sim_cos, float *min_m
 {
     *min_sim_cos = t->params.learnt ? (float)mien_similarity_prob((double)t->scale.least) : t->scale.least;
     *min_margin = t->scale.margin;
+}
+
+int mien_tagger_set_liveness(MienTagger *t, MienLivenessMode mode, float max_apcer)
+{
+    if ((mode != MIEN_LIVENESS_OFF) != (t->params.liveness != MIEN_LIVENESS_OFF) || !(max_apcer > 0 && max_apcer <= 1))
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: liveness cannot be switched on or off while it runs, and the share of "
+                         "attacks that may pass is above 0 and at most 1");
+    t->params.liveness = mode;
+    t->min_live_llr = mien_live_min_llr(max_apcer);
+    for (int i = 0; i < t->n_tracks && t->lives; i++) {
+        t->track[i].life = LIFE_OPEN;
+        judge_life(t, &t->track[i]);
+    }
+    return 0;
 }
 
 int mien_tagger_set_claim(MienTagger *t, const char *claim)

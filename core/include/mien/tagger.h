@@ -8,6 +8,7 @@
 #define MIEN_TAGGER_H
 
 #include "mien/face.h"
+#include "mien/liveness.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,10 @@ typedef enum MienStatus {
     MIEN_STATUS_SPOOF,        /* a picture of a face */
 } MienStatus;
 const char *mien_status_name(MienStatus status); /* "known" … */
+
+/* report: the evidence is gathered and told. require: without enough of it a face is undecided, and what looks like a picture of a face is a
+ * spoof, whoever it resembles. */
+typedef enum MienLivenessMode { MIEN_LIVENESS_OFF, MIEN_LIVENESS_REPORT, MIEN_LIVENESS_REQUIRE } MienLivenessMode;
 
 typedef enum MienTagMode { MIEN_MODE_RECOGNISE, MIEN_MODE_VERIFY, MIEN_MODE_DETECT } MienTagMode;
 
@@ -93,9 +98,11 @@ typedef struct MienTaggerParams {
     int min_face_px;         /* default 20 */
     int max_faces;           /* 1..256, default 32 */
     int size_px;             /* detector's input, see MienDetectParams */
+    MienLivenessMode liveness; /* other than off: the engine must have been made with it */
+    float max_apcer;         /* share of attacks that may pass, see mien_live_min_llr; default 0.05 */
 } MienTaggerParams;
 
-#define MIEN_TAGGER_DEFAULTS { .mode = MIEN_MODE_RECOGNISE, .interval = 3, .min_face_px = 20, .max_faces = 32 }
+#define MIEN_TAGGER_DEFAULTS { .mode = MIEN_MODE_RECOGNISE, .interval = 3, .min_face_px = 20, .max_faces = 32, .max_apcer = 0.05f }
 
 typedef struct MienTag {
     int64_t track;   /* number of the track, from 1, never used twice */
@@ -107,6 +114,7 @@ typedef struct MienTag {
     float sim_cos;   /* best similarity of the track's decision; NaN while nothing was encoded */
     float prob_same; /* the learnt unit's probability for it; NaN where the cosine decides */
     float prob_live; /* NaN: not measured */
+    MienLiveness live; /* the evidence behind prob_live */
     int64_t first_frame; /* number of the frame (from 0) in which the track was first seen */
     int n_evidence;  /* encoded views so far */
 } MienTag;
@@ -147,6 +155,8 @@ int mien_tagger_set_calibration(MienTagger *tagger, float sim_cos, float margin)
 int mien_tagger_set_claim(MienTagger *tagger, const char *claim);
 /* The threshold in force now, and the least lead; of a learnt unit a probability, and a lead in logits. */
 void mien_tagger_threshold(const MienTagger *tagger, float *min_sim_cos, float *min_margin);
+/* report ↔ require, and another share of attacks that may pass. On ↔ off is MIEN_ERR(EINVAL). */
+int mien_tagger_set_liveness(MienTagger *tagger, MienLivenessMode mode, float max_apcer);
 /* The gallery changed: search every live track again. */
 void mien_tagger_gallery_changed(MienTagger *tagger);
 
