@@ -31,8 +31,8 @@ enum { FORMAT_JSONL };
 typedef struct FacetagContext {
     const AVClass *class;
     char *gallery_path, *claim, *log_url, *models, *encoder;
-    int mode, similarity, interval, min_face, max_faces, size, draw, format, explain;
-    float threshold;
+    int mode, similarity, interval, min_face, max_faces, size, draw, format, explain, liveness;
+    float threshold, apcer;
 
     MienGallery *gallery;               /* NULL in mode detect */
     MienFaceEngine *engine;
@@ -73,6 +73,12 @@ static const AVOption facetag_options[] = {
     { "interval", "set the number of frames from one detection to the next", OFFSET(interval), AV_OPT_TYPE_INT, { .i64 = 3 }, 1, 1000, FLAGS },
     { "min_face", "set the size of the smallest face to look for, in pixels", OFFSET(min_face), AV_OPT_TYPE_INT, { .i64 = 20 }, 8, 8192, FLAGS },
     { "max_faces", "set the number of faces a frame to follow at most", OFFSET(max_faces), AV_OPT_TYPE_INT, { .i64 = 32 }, 1, 256, FLAGS },
+    { "liveness", "set whether living faces are told from pictures of faces",
+      OFFSET(liveness), AV_OPT_TYPE_INT, { .i64 = MIEN_LIVENESS_OFF }, MIEN_LIVENESS_OFF, MIEN_LIVENESS_REQUIRE, TFLAGS, "liveness" },
+        { "off", "they are not", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_LIVENESS_OFF }, 0, 0, TFLAGS, "liveness" },
+        { "report", "the probability is told, names are given as without", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_LIVENESS_REPORT }, 0, 0, TFLAGS, "liveness" },
+        { "require", "no name without signs of life; pictures are spoofs", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_LIVENESS_REQUIRE }, 0, 0, TFLAGS, "liveness" },
+    { "apcer", "set the share of attacks that liveness may let pass", OFFSET(apcer), AV_OPT_TYPE_FLOAT, { .dbl = 0.05 }, 0.01, 1, TFLAGS },
     { "draw", "set what is drawn on the picture",
       OFFSET(draw), AV_OPT_TYPE_INT, { .i64 = FACETAG_DRAW_NONE }, FACETAG_DRAW_NONE, FACETAG_DRAW_ALL, TFLAGS, "draw" },
         { "none", "nothing", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_NONE }, 0, 0, TFLAGS, "draw" },
@@ -103,7 +109,7 @@ static const char *label_text(void *priv, const MienTag *tag)
 
     if (tag->status == MIEN_STATUS_KNOWN)
         return tag->name;
-    if (s->mode == MIEN_MODE_DETECT)
+    if (s->mode == MIEN_MODE_DETECT && tag->status != MIEN_STATUS_SPOOF)
         return "face";
     if (s->mode == MIEN_MODE_VERIFY && tag->status == MIEN_STATUS_UNRECOGNISED)
         return "no match";
@@ -550,6 +556,8 @@ static int open_tagger(AVFilterContext *ctx)
     params.min_face_px = s->min_face;
     params.max_faces   = s->max_faces;
     params.size_px     = s->size;
+    params.liveness    = s->liveness;
+    params.max_apcer   = s->apcer;
     if ((ret = mien_tagger_create(&s->tagger, &params)) < 0)
         return mieni_lavfi_error(ret);
     return take_calibration(ctx);
@@ -578,6 +586,7 @@ static int config_input(AVFilterLink *inlink)
         params.exec         = mieni_lavfi_exec(&s->exec, ctx);
         params.log          = mieni_lavfi_log(ctx);
         params.with_encoder = s->mode != MIEN_MODE_DETECT;
+        params.with_liveness = s->liveness != MIEN_LIVENESS_OFF;
         ret = mien_face_engine_create(&s->engine, &params);
         if (ret < 0)
             return mieni_lavfi_error(ret);
@@ -638,10 +647,23 @@ static int set_claim(AVFilterContext *ctx, const char *claim)
     return mieni_lavfi_error(mien_tagger_set_claim(s->tagger, claim));
 }
 
+/* The evidence of a track begins with the track: what was not gathered cannot be asked for later. */
+static int set_liveness(AVFilterContext *ctx, int old)
+{
+    FacetagContext *s = ctx->priv;
+
+    if ((old == MIEN_LIVENESS_OFF) != (s->liveness == MIEN_LIVENESS_OFF)) {
+        s->liveness = old;
+        av_log(ctx, AV_LOG_ERROR, "liveness can change between report and require while the filter runs, not from or to off.\n");
+        return AVERROR(EINVAL);
+    }
+    return mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
+}
+
 static int process_command(AVFilterContext *ctx, const char *cmd, const char *arg, char *res, int res_len, int flags)
 {
     FacetagContext *s = ctx->priv;
-    int ret;
+    int ret, old_liveness = s->liveness;
 
     if (s->tagger && !strcmp(cmd, "reload"))
         return reload_gallery(ctx);
@@ -650,6 +672,10 @@ static int process_command(AVFilterContext *ctx, const char *cmd, const char *ar
     ret = ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
     if (ret >= 0 && s->tagger && !strcmp(cmd, "threshold"))
         ret = mieni_lavfi_error(mien_tagger_set_threshold(s->tagger, s->threshold));
+    if (ret >= 0 && s->tagger && !strcmp(cmd, "apcer"))
+        ret = mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
+    if (ret >= 0 && s->tagger && !strcmp(cmd, "liveness"))
+        ret = set_liveness(ctx, old_liveness);
     return ret;
 }
 
