@@ -78,7 +78,7 @@ static const AVOption facetag_options[] = {
         { "off", "they are not", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_LIVENESS_OFF }, 0, 0, TFLAGS, "liveness" },
         { "report", "the probability is told, names are given as without", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_LIVENESS_REPORT }, 0, 0, TFLAGS, "liveness" },
         { "require", "no name without signs of life; pictures are spoofs", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_LIVENESS_REQUIRE }, 0, 0, TFLAGS, "liveness" },
-    { "apcer", "set the share of attacks that liveness may let pass", OFFSET(apcer), AV_OPT_TYPE_FLOAT, { .dbl = 0.05 }, 0.01, 1, TFLAGS },
+    { "apcer", "set the share of attacks that liveness may let pass", OFFSET(apcer), AV_OPT_TYPE_FLOAT, { .dbl = 0.05 }, 0.02, 1, TFLAGS },
     { "draw", "set what is drawn on the picture",
       OFFSET(draw), AV_OPT_TYPE_INT, { .i64 = FACETAG_DRAW_NONE }, FACETAG_DRAW_NONE, FACETAG_DRAW_ALL, TFLAGS, "draw" },
         { "none", "nothing", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_NONE }, 0, 0, TFLAGS, "draw" },

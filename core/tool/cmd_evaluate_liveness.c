@@ -511,7 +511,7 @@ static const Option evaluate_liveness_options[] = {
     OPT_TEXT_ROW(LivenessOptions, list, "list", 'l', "FILE", NULL,
                  "the clips and pictures: a path and a kind a line, live or a word for the attack (print, screen …)"),
     OPT_TEXT_ROW(LivenessOptions, root, "root", 'r', "DIR", "the current folder", "folder that the paths begin at"),
-    OPT_REAL_ROW(LivenessOptions, apcer, "apcer", 0, 0.05, 0.01, 1, NULL, NULL, "share of attacks that may pass, by the table of docs/liveness.md"),
+    OPT_REAL_ROW(LivenessOptions, apcer, "apcer", 0, 0.05, 0.02, 1, NULL, NULL, "share of attacks that may pass, by the table of docs/liveness.md"),
     OPT_TEXT_ROW(LivenessOptions, plot, "plot", 0, "FILE", NULL, "write an SVG: error rates by threshold, and the evidence of both sides"),
     { .name = NULL },
 };

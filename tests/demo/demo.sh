@@ -138,6 +138,25 @@ step=$((frames / 24)); [ $step -gt 0 ] || step=1
 ff -i "$out/annotated.mp4" -vf "select='not(mod(n-$((step / 2)),$step))',scale=480:-2,tile=4x6:padding=4:margin=4:color=white" \
     -frames:v 1 -update 1 "$out/contact-sheet.png" || die "the contact sheet could not be made"
 
+# ---- a spoof: the photograph of one who is enrolled, in a hand, before a room. Once as if nobody cared, once with signs of life required
+spoof=
+if [ "$video" = "$out/clip.mp4" ] && [ "$people" = "$out/people" ]; then
+    echo "holding up a photograph"
+    begin_spoof=$(date +%s%N)
+    who=$(rows people.tsv | awk -F "$tab" '$7 == "enrol" { name = $1 } END { print name }')
+    rows people.tsv | awk -F "$tab" -v who="$who" '$1 == who && $7 == "enrol" { w = 2.2 * ($5 - $3); print $2, int(w), int(1.25 * w), int(($3 + $5 - w) / 2), int(($4 + $6 - 1.25 * w) / 2) }' |
+        { read -r photo w h x y; ff -i "$photos/$photo" -vf "crop=$w:$h:$x:$y" -frames:v 1 -update 1 "$out/photograph.png"; } &&
+        ff -i "$photos/sample3.jpg" -vf crop=444:250:0:0,gblur=2 -frames:v 1 -update 1 "$out/room.png" &&
+        FFMPEG="$bin/ffmpeg" DURATION=4 sh tests/tools/make_attacks.sh "$out/attack" "$out/room.png" "$out/photograph.png" print >"$out/attack.log" &&
+        ff -i "$out/attack-print.mp4" -vf "facetag=gallery=$gallery:log=$out/spoof-believed.jsonl,\
+facetag=gallery=$gallery:liveness=require:draw=all:log=$out/spoof.jsonl" -c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p \
+            -movflags +faststart "$out/spoof.mp4" || die "the spoof could not be made or looked at"
+    rm -f "$out/photograph.png" "$out/room.png" "$out/attack-print.mp4" "$out/attack.log"
+    field() { sed -n "s/.*\"event\": *\"leave\".*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$2" | sort -u | paste -s -d, -; }
+    spoof="a photograph of $who, held up: $(field name "$out/spoof-believed.jsonl") without liveness, $(field status "$out/spoof.jsonl") with liveness=require \
+(alive with a probability of $(field live "$out/spoof.jsonl")); $((($(date +%s%N) - begin_spoof) / 1000000000)) s"
+fi
+
 # ---- restyle: the first ten seconds beside themselves in one style, then in another; as many pictures a second as animators draw
 echo "repainting ten seconds of it"
 quick=size=320:iterations=5 # a third of the default's time
@@ -180,6 +199,8 @@ Seen by name:     $(sed -n 's/.*"event": *"enter".*"name": *"\([^"]*\)".*/\1/p' 
 The clip:         $out/annotated.mp4
 Who was when:     $out/appearances.jsonl
 At a glance:      $out/contact-sheet.png
-Repainted:        $out/restyled.mp4, at a glance $out/restyled-sheet.png
+${spoof:+A spoof:          $spoof
+                  $out/spoof.mp4
+}Repainted:        $out/restyled.mp4, at a glance $out/restyled-sheet.png
 The gallery:      build/bin/mien list --gallery $gallery
 END

@@ -16,10 +16,14 @@ if [ -f "$made" ] && [ "$made" -nt tests/demo/scenes.tsv ] && [ "$made" -nt test
 
 DEMO_OUT=$out sh tests/demo/demo.sh >"$TMPDIR/log" 2>&1
 report "make demo's last step" $? "$TMPDIR/log"
-for f in annotated.mp4 appearances.jsonl contact-sheet.png restyled.mp4 restyled-sheet.png; do
+for f in annotated.mp4 appearances.jsonl contact-sheet.png spoof.mp4 spoof.jsonl restyled.mp4 restyled-sheet.png; do
     [ -s "$out/$f" ]
     report "the demo leaves $f" $? /dev/null
 done
+# who is held up as a photograph has a name without liveness, and never with it
+grep -q '"event":"leave".*"status":"known"' "$out/spoof-believed.jsonl" && grep -q '"event":"leave".*"status":"spoof"' "$out/spoof.jsonl" &&
+    ! grep -q '"status":"\(known\|unrecognised\)"' "$out/spoof.jsonl" && grep -q '^A spoof: .* spoof with liveness=require' "$TMPDIR/log"
+report "the demo refuses a spoof" $? "$TMPDIR/log"
 for step in detect align encode search iterate; do
     grep -Eq "^  $step +[0-9]+ +[0-9.]+ +[0-9.]+$" "$TMPDIR/log"
     report "the demo tells the time of $step" $? "$TMPDIR/log"

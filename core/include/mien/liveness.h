@@ -28,7 +28,7 @@ const char *mien_live_check_name(int i);  /* "network" … */
 const char *mien_live_check_text(int i);  /* what it measures, a line */
 
 /* The least MienLiveness.llr of a face that is let through, so that at most a share of apcer (0..1) of the attacks passes which the table was made
- * from. Between the table's rows the stricter one counts. */
+ * from. Between the table's rows the stricter one counts; below 0.02 it cannot tell and gives that row. */
 float mien_live_min_llr(float apcer);
 
 #ifdef __cplusplus
