@@ -960,8 +960,11 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
     int due = first || cut || t->frame - t->last_detect >= t->params.interval;
     if ((ret = due ? detect(t, img, cut, first) : look_between(t, img)) < 0)
         return ret;
-    if (cut)
-        t->posters.n = 0; /* another camera's places */
+    if (cut && t->lives) { /* another camera: its places are others, and what changed is no motion */
+        t->posters.n = 0;
+        for (int i = 0; i < t->n_tracks; i++)
+            t->track[i].live->n_keys = 0;
+    }
     if (t->lives && (ret = look_alive(t, img)) < 0)
         return ret;
     int n = 0;
