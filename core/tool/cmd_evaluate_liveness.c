@@ -380,6 +380,25 @@ static void report_json(const EvaluateLiveness *e, const Rates rates[MAX_KINDS],
     }
 }
 
+/* What each check said on the mean, of the living and of attacks. */
+static void report_checks(const EvaluateLiveness *e)
+{
+    printf("\n%-16s %9s %9s   mean log-likelihood ratio; what it measures\n", "check", "living", "attacks");
+    for (int k = 0; k < mien_live_checks(); k++) {
+        double sum[2] = { 0, 0 };
+        int64_t n[2] = { 0, 0 };
+        for (int64_t i = 0; i < e->n_all; i++) {
+            const Presentation *p = &e->all[i];
+            if (!p->has_frames || !p->live.enough || isnan(p->live.check_llr[k]))
+                continue;
+            sum[p->kind == 0] += (double)p->live.check_llr[k];
+            n[p->kind == 0]++;
+        }
+        printf("%-16s %9.2f %9.2f   %s\n", mien_live_check_name(k), n[1] ? sum[1] / (double)n[1] : NAN, n[0] ? sum[0] / (double)n[0] : NAN,
+               mien_live_check_text(k));
+    }
+}
+
 static void report(const EvaluateLiveness *e, struct cJSON *j)
 {
     Rates rates[MAX_KINDS];
@@ -401,6 +420,7 @@ static void report(const EvaluateLiveness *e, struct cJSON *j)
                (long long)r->n_asked, 100 * share(r->n_frames_passed, r->n_asked));
     }
     printf("\nBPCER %.1f %%   APCER of the worst kind %.1f %%   ACER %.1f %%\n", 100 * bpcer, 100 * worst, 50 * (worst + bpcer));
+    report_checks(e);
 }
 
 /* Left the two error rates by threshold, right the evidence of both sides. */
