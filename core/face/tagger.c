@@ -988,17 +988,38 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
     return n;
 }
 
+static const Track *find_track(const MienTagger *t, int64_t number)
+{
+    for (int i = 0; i < t->n_tracks; i++)
+        if (t->track[i].number == number)
+            return &t->track[i];
+    return NULL;
+}
+
 int mien_tagger_explain(const MienTagger *t, int64_t track, MienExplanation *x)
 {
-    for (int i = 0; i < t->n_tracks; i++) {
-        if (t->track[i].number != track)
-            continue;
-        explain(t, &t->track[i], x);
-        if (in_doubt(&t->track[i]))
-            x->reason = MIEN_REASON_DOUBT;
+    const Track *tr = find_track(t, track);
+    if (!tr)
+        return MIEN_E_NOTFOUND;
+    explain(t, tr, x);
+    if (in_doubt(tr))
+        x->reason = MIEN_REASON_DOUBT;
+    return 0;
+}
+
+int mien_tagger_template(const MienTagger *t, int64_t track, float *embedding, float *quality)
+{
+    const Track *tr = find_track(t, track);
+    if (!tr)
+        return MIEN_E_NOTFOUND;
+    const MieniEvidence *e = &tr->evidence;
+    if (!e->n_views)
         return 0;
-    }
-    return MIEN_E_NOTFOUND;
+    memcpy(embedding, mieni_evidence_template(e), (size_t)t->dim * sizeof(float));
+    *quality = 0;
+    for (int i = 0; i < e->n_views; i++)
+        *quality = fmaxf(*quality, e->view[i].quality);
+    return e->n_views;
 }
 
 int mien_tagger_events(MienTagger *t, const MienEvent **events)

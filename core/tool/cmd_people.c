@@ -1,5 +1,6 @@
 /* The people of a gallery: mien list, show, rename, merge, split, note, ignore, forget. */
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "galleries.h"
@@ -283,8 +284,8 @@ const Command cmd_ignore = {
 /* ---- forget */
 
 typedef struct ForgetOptions {
-    int yes;
-    const char *sample;
+    int yes, unseen_days;
+    const char *sample, *stranger;
 } ForgetOptions;
 
 /* Asks on the terminal. 1 yes, 0 no. */
@@ -329,6 +330,29 @@ static int erasure_report(const Tool *tool, const char *what, const MienErasure 
     return j ? json_print(tool, j, status) : status;
 }
 
+static int forget_strangers(const Tool *tool, const ForgetOptions *o, MienGallery *g)
+{
+    MienErasure e = { 0 };
+    int64_t stranger = 0;
+    char what[80], since[32];
+    if (o->stranger) {
+        if (parse_int64(o->stranger, &stranger) < 0)
+            return tool_error(tool, "--stranger wants a number ('mien cluster --list' has it), not '%s'", safe(o->stranger));
+        snprintf(what, sizeof(what), "stranger %lld", (long long)stranger);
+    } else {
+        time_t then = time(NULL) - (time_t)o->unseen_days * 86400 + (o->unseen_days == 0); /* 0: those seen this second too */
+        struct tm tm;
+        strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&then, &tm));
+        snprintf(what, sizeof(what), "all strangers last seen before %s", since);
+    }
+    if (!confirmed(tool, o, what))
+        return STATUS_ERROR;
+    int ret = stranger ? mien_gallery_forget_stranger(g, stranger, &e) : mien_gallery_forget_strangers(g, since, &e);
+    if (ret >= 0 && !e.n_samples)
+        tool_note(tool, "there are no samples of strangers to erase");
+    return erasure_report(tool, what, &e, ret);
+}
+
 static int run_forget(Tool *tool, const void *options, int n_args, char **args)
 {
     const ForgetOptions *o = options;
@@ -336,12 +360,17 @@ static int run_forget(Tool *tool, const void *options, int n_args, char **args)
     MienErasure e = { 0 };
     int64_t sample = 0;
     char what[MIEN_NAME_MAX_BYTES * 4 + 64];
-    if (!n_args == !o->sample)
-        return tool_error(tool, "give a NAME, or --sample N");
+    if (n_args + !!o->sample + !!o->stranger + (o->unseen_days >= 0) != 1)
+        return tool_error(tool, "give a NAME, or --sample N, or --stranger N, or --strangers-unseen DAYS");
     if (o->sample && sample_number(tool, o->sample, &sample) < 0)
         return STATUS_ERROR;
     MienGallery *g = gallery_open(tool, MIEN_GALLERY_WRITE);
     int status = STATUS_ERROR;
+    if (g && (o->stranger || o->unseen_days >= 0)) {
+        status = forget_strangers(tool, o, g);
+        mien_gallery_close(&g);
+        return status;
+    }
     if (g && (o->sample || person_need(tool, g, args[0], &p) >= 0)) {
         if (o->sample)
             snprintf(what, sizeof(what), "sample %lld", (long long)sample);
@@ -362,6 +391,8 @@ static int run_forget(Tool *tool, const void *options, int n_args, char **args)
 static const Option forget_options[] = {
     OPT_FLAG_ROW(ForgetOptions, yes, "yes", 'y', "do not ask"),
     OPT_TEXT_ROW(ForgetOptions, sample, "sample", 0, "N", NULL, "erase one sample ('mien show' has its number) instead of a person"),
+    OPT_TEXT_ROW(ForgetOptions, stranger, "stranger", 0, "N", NULL, "erase a stranger ('mien cluster --list' has the number)"),
+    OPT_INT_ROW(ForgetOptions, unseen_days, "strangers-unseen", 0, -1, 0, 36500, "days", "none", "erase all strangers not seen for so long; 0: all"),
     { .name = NULL },
 };
 

@@ -11,7 +11,7 @@
 #include "tool.h"
 
 extern const Command cmd_enroll, cmd_verify, cmd_identify, cmd_detect, cmd_embed, cmd_evaluate_pairs, cmd_selftest, cmd_bench, cmd_cpu;
-extern const Command cmd_evaluate_detection, cmd_evaluate_video, cmd_evaluate_liveness;
+extern const Command cmd_evaluate_detection, cmd_evaluate_video, cmd_evaluate_liveness, cmd_cluster, cmd_assign;
 extern const Command cmd_list, cmd_show, cmd_rename, cmd_merge, cmd_split, cmd_note, cmd_ignore, cmd_forget;
 extern const Command cmd_export, cmd_import, cmd_backup, cmd_check, cmd_stats, cmd_compact;
 extern const Command cmd_model_list, cmd_model_show, cmd_model_import, cmd_model_check;
@@ -22,6 +22,7 @@ extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
     &cmd_enroll, &cmd_list, &cmd_show, &cmd_rename, &cmd_merge, &cmd_split, &cmd_note, &cmd_ignore, &cmd_forget,
+    &cmd_cluster, &cmd_assign,
     &cmd_verify, &cmd_identify, &cmd_detect, &cmd_embed,
     &cmd_calibrate, &cmd_train_similarity, &cmd_train_triplet,
     &cmd_evaluate_pairs, &cmd_evaluate_identification, &cmd_evaluate_detection, &cmd_evaluate_video, &cmd_evaluate_liveness,

@@ -130,6 +130,10 @@ int mien_tagger_frame(MienTagger *tagger, const MienImage *img, double time_s, c
 /* Why the track of one of the last frame's tags has its name, or none. MIEN_E_NOTFOUND: there is no such track. */
 int mien_tagger_explain(const MienTagger *tagger, int64_t track, MienExplanation *explanation);
 
+/* The mean of a track's views, of length 1, as it is searched for (the encoder's dim numbers), and the best view's quality. Returns how many
+ * views it is made of, 0: nothing is written; MIEN_E_NOTFOUND: there is no such track. */
+int mien_tagger_template(const MienTagger *tagger, int64_t track, float *embedding, float *quality);
+
 /* What happened to tracks in the last call: enter (a track's status was first decided, or it left undecided), update (its
  * decision changed), retract (a name that was told before does not hold; the tag says what does), leave. Valid until the next call. */
 typedef enum MienEventKind { MIEN_EVENT_ENTER, MIEN_EVENT_UPDATE, MIEN_EVENT_RETRACT, MIEN_EVENT_LEAVE } MienEventKind;
