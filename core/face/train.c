@@ -63,6 +63,12 @@ static int fail(const MienTrainer *t, int err, const char *what)
     return mien_fail(t->p.log, err, "training: %s", what);
 }
 
+/* Embeddings or losses that are no numbers any more, or something usual. */
+static int broken(const MienTrainer *t, int err)
+{
+    return fail(t, err, err == MIEN_ERR(EDOM) ? "it diverged: an embedding is not finite, or of length 0; a smaller rate may help" : mien_strerror(err));
+}
+
 /* ---- faces into the network */
 
 typedef struct Fill {
@@ -105,7 +111,7 @@ static int objective(void *priv, const float *x, double *loss, float *gradient)
 {
     MienTrainer *t = priv;
     MienShape s;
-    MienTripletParams p = { t->p.choice, t->dim, t->p.margin, t->batch_seed, t->p.log };
+    MienTripletParams p = { t->p.choice, t->dim, t->p.margin, t->batch_seed, { 0 } };
     set_weights(t, x);
     fill(t, t->net, t->batch_row, t->n_rows, t->p.augment);
     int ret = mien_net_run(t->net);
@@ -185,7 +191,7 @@ static int embed_held(MienTrainer *t)
 /* Appends an account whose `held` is measured with the weights of now. */
 static int add_epoch(MienTrainer *t, MienTrainEpoch e)
 {
-    MienTripletParams p = { t->p.choice, t->dim, t->p.margin, 0, t->p.log };
+    MienTripletParams p = { t->p.choice, t->dim, t->p.margin, 0, { 0 } };
     if (t->n_epochs == t->cap_epochs) {
         int cap = t->cap_epochs ? 2 * t->cap_epochs : 32;
         MienTrainEpoch *grown = mien_realloc_array(t->epoch, (size_t)cap, sizeof(*grown));
@@ -197,7 +203,7 @@ static int add_epoch(MienTrainer *t, MienTrainEpoch e)
     set_weights(t, t->x);
     int ret = embed_held(t);
     if (ret < 0 || (ret = mien_triplet_measure(&p, t->held_embedding, t->held_person, t->n_held, &e.held)) < 0)
-        return ret;
+        return broken(t, ret);
     t->epoch[t->n_epochs++] = e;
     if (t->n_epochs == 1 || e.held.loss < t->epoch[t->best].held.loss) {
         t->best = t->n_epochs - 1;
@@ -222,7 +228,7 @@ int mien_trainer_epoch(MienTrainer *t)
         draw_batch(t, mieni_rng_split(seed, (uint64_t)i));
         int ret = mien_optim_step(t->optim, objective, t, t->x);
         if (ret < 0)
-            return ret == MIEN_ERR(EDOM) ? fail(t, ret, "it diverged: a number is not finite any more; a smaller rate may help") : ret;
+            return broken(t, ret);
         e.loss += t->batch_loss.loss / n_batches;
         e.spread += t->batch_loss.spread / n_batches;
         n_triplets += (double)t->batch_loss.n_triplets;

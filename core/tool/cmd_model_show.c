@@ -87,8 +87,9 @@ static void show_cost(const Tool *tool, struct cJSON *j, MienModel *model, MienN
 
 static int run_show(Tool *tool, const void *options, int n_args, char **args)
 {
-    static const char *const keys[] = { "role", "name", "license", "origin", "encoder.dim", "encoder.metric", "encoder.template",
-                                        "encoder.verify", "encoder.identify", "input.channels", "input.mean", "input.scale" };
+    static const char *const keys[] = { "role", "name", "license", "origin", "parent", "parent.name", "recipe", "epoch",
+                                        "encoder.dim", "encoder.metric", "encoder.template", "encoder.verify",
+                                        "encoder.identify", "input.channels", "input.mean", "input.scale" };
     const ShowOptions *o = options;
     MienModel *model = NULL;
     MienNet *net = NULL;

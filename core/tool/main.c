@@ -17,14 +17,14 @@ extern const Command cmd_export, cmd_import, cmd_backup, cmd_check, cmd_stats, c
 extern const Command cmd_model_list, cmd_model_show, cmd_model_import, cmd_model_check;
 extern const Command cmd_style, cmd_preset_make, cmd_preset_list, cmd_preset_show, cmd_preset_check, cmd_preset_blend, cmd_layers;
 extern const Command cmd_calibrate, cmd_evaluate_identification;
-extern const Command cmd_train_similarity, cmd_train_triplet;
+extern const Command cmd_train_similarity, cmd_train_triplet, cmd_migrate;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
     &cmd_enroll, &cmd_list, &cmd_show, &cmd_rename, &cmd_merge, &cmd_split, &cmd_note, &cmd_ignore, &cmd_forget,
     &cmd_cluster, &cmd_assign,
     &cmd_verify, &cmd_identify, &cmd_detect, &cmd_embed,
-    &cmd_calibrate, &cmd_train_similarity, &cmd_train_triplet,
+    &cmd_calibrate, &cmd_train_similarity, &cmd_train_triplet, &cmd_migrate,
     &cmd_evaluate_pairs, &cmd_evaluate_identification, &cmd_evaluate_detection, &cmd_evaluate_video, &cmd_evaluate_liveness,
     &cmd_selftest, &cmd_bench, &cmd_cpu,
     &cmd_export, &cmd_import, &cmd_backup, &cmd_check, &cmd_stats, &cmd_compact,

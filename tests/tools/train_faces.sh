@@ -1,9 +1,9 @@
 #!/bin/sh
 # Folders of people to try training on, from the photographs of the npm package (make models): train_faces.sh OUT [PHOTOS [VERSIONS]].
-# Every face of photograph 1 .. PHOTOS becomes a person, with so many versions of its cut: other sizes, light, blur, tilt, noise. They are
+# Every face of photograph 1 .. PHOTOS becomes a person, with so many versions of its cut: other sizes, light, blur, tilt. They are
 # versions of one picture and not pictures of another day; what is learnt from them is what the versions differ by.
 set -e
-out=$1 photos=${2:-6} versions=${3:-6} n=0
+out=$1 photos=${2:-6} versions=${3:-5} n=0
 : "${MIEN_BUILD:=$PWD/build}"
 demo=$MIEN_BUILD/cache/vladmandic-face-api-1.7.15/demo
 version() { # I: the filter of version I
@@ -12,7 +12,6 @@ version() { # I: the filter of version I
     2) echo "scale=iw*0.4:-1,eq=gamma=1.5" ;;
     3) echo "hflip,eq=gamma=0.6:saturation=0.5,gblur=sigma=2.5" ;;
     4) echo "scale=iw*0.25:-1,rotate=0.15:fillcolor=gray" ;;
-    5) echo "eq=contrast=0.7:brightness=0.1,noise=alls=8" ;;
     *) echo "rotate=-0.12:fillcolor=gray,hue=s=0,scale=iw*0.5:-1,unsharp" ;;
     esac
 }
