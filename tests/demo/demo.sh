@@ -159,10 +159,10 @@ fi
 
 # ---- restyle: the first ten seconds beside themselves in one style, then in another; as many pictures a second as animators draw
 echo "repainting ten seconds of it"
-quick=size=320:iterations=5 # a third of the default's time
+quick=size=320:iterations=5 # a third of the default's time; milder than the presets are by themselves, for the faces' sake
 begin_style=$(date +%s%N)
 ff -i "$video" -t 10 -filter_complex "fps=25/2,scale=640:360:force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,split[as_it_is][in];\
-[in]restyle=starry-night:$quick:enable='lt(t,5)',restyle=great-wave:$quick:enable='gte(t,5)',metadata=print:file=$out/restyle.txt[painted];\
+[in]restyle=starry-night:$quick:strength=50:enable='lt(t,5)',restyle=great-wave:$quick:strength=25:enable='gte(t,5)',metadata=print:file=$out/restyle.txt[painted];\
 [as_it_is][painted]hstack" -an -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -movflags +faststart "$out/restyled.mp4" ||
     die "restyle failed; the reason stands above"
 ff -i "$out/restyled.mp4" -vf "select='not(mod(n-5,12))',scale=960:-2,tile=2x5:padding=4:margin=4:color=white" -frames:v 1 -update 1 \
