@@ -79,8 +79,12 @@ int judge_open(Judge *judge, const Tool *tool, MienGallery *g, int kind, int ver
     *judge = (Judge){ .kind = (MienSimilarityKind)kind, .threshold = threshold };
     if (judge->kind == MIEN_SIMILARITY_DISTANCE) {
         float own = verify ? mien_face_encoder_verify_sim_cos(engine) : mien_face_encoder_identify_sim_cos(engine);
+        const Threshold *t = &judge->chosen;
         int ret = choose_threshold(tool, g, verify, threshold, (double)own, &judge->chosen);
-        judge->threshold = threshold > 0 ? threshold : dist_of_cos(judge->chosen.sim_cos);
+        judge->threshold = threshold > 0 ? threshold : dist_of_cos(t->sim_cos);
+        if (ret >= 0)
+            mien_log(tool->log, MIEN_LOG_INFO, "threshold: cosine %.4f, margin %.4f, from the %s%s%s", t->sim_cos, t->margin, t->source,
+                     *t->calibration.created ? " of " : "", t->calibration.created);
         return ret;
     }
     if (threshold >= 1)

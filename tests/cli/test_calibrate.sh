@@ -127,7 +127,8 @@ t "strangers as pictures" 0 M calibrate --impostors "$work/strangers" --json
 json_is basis published
 json_is people 1
 is "counts several strangers" python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["strangers"] >= 2' "$out"
-t "identify by the calibration" 1 M identify "$demo/sample1.jpg" --json
+t "identify by the calibration" 1 M identify "$demo/sample1.jpg" --json --verbose
+err_has ", from the calibration of 2"
 json_is threshold_source calibration
 json_is calibrated_people 1
 t "identify by an option" 1 M identify "$demo/sample1.jpg" --json --threshold 0.0001
