@@ -23,6 +23,8 @@
 #define RING (MAX_BACK + 1)
 #define MAX_REFS 3
 #define LEAST_HEED 0.2f      /* what finished pixels count for beside raw ones */
+#define ANCHOR_CELLS 12      /* of the anchor's grid along the longer side */
+#define ANCHOR_WEIGHT 100
 #define MIN_SIDE_PX 16       /* of the working picture: what the feature network's poolings need */
 #define DEFAULT_SIZE_PX 480
 #define BUDGET_CUT 4         /* times as long, with a budget */
@@ -54,6 +56,7 @@ struct MienRestyle {
     float *target[MAX_REFS], *certainty[MAX_REFS], *certain_last;
     float *worked; /* as Past's, before this frame's iterations */
     float *heed;   /* what each pixel counts for in the style's statistics */
+    float colours[3][4]; /* of the scene: what takes its first frame to the result; see fit_colours */
     int heed_all;  /* all the same */
     MieniCut cut;
     MieniReducer reducer;
@@ -445,7 +448,27 @@ static int begin_scene(MienRestyle *r, double until_ms, MienRestyleInfo *info)
     for (int i = 0; i < MAX_REFS; i++)
         mien_style_set_temporal(r->style, i, NULL, NULL, 0);
     mien_style_set_mask(r->style, NULL);
-    return mieni_scene_paint(r->scene, &p, now->in, now->out);
+    mien_style_set_anchor(r->style, NULL, 0, 0);
+    int ret = mieni_scene_paint(r->scene, &p, now->in, now->out);
+    if (ret >= 0)
+        fit_colours(r, now, r->colours);
+    return ret;
+}
+
+/* Few iterations a frame, hundreds of times, go on where the scene's first picture was left, and still places would darken or bleach over
+ * seconds. What the first frame's colours became holds this frame's large areas. */
+static int drop_anchor(MienRestyle *r)
+{
+    const size_t n = (size_t)r->w * (size_t)r->h;
+    const float *in = past(r, 0)->in;
+    int longest = r->w > r->h ? r->w : r->h, cell = longest / ANCHOR_CELLS;
+    for (size_t k = 0; k < n; k++)
+        for (size_t c = 0; c < 3; c++) {
+            const float *m = r->colours[c];
+            float v = m[0] * in[3 * k] + m[1] * in[3 * k + 1] + m[2] * in[3 * k + 2] + m[3];
+            r->moved[3 * k + c] = v > 0 ? v < 1 ? v : 1 : 0;
+        }
+    return mien_style_set_anchor(r->style, r->moved, cell < 8 ? 8 : cell, ANCHOR_WEIGHT);
 }
 
 /* A picture with a past, or one that must start at its content. */
@@ -458,6 +481,8 @@ static int follow(MienRestyle *r, int n_targets, double until_ms, MienRestyleInf
     mien_style_set_mask(r->style, r->heed_all ? NULL : r->heed);
     for (int i = 0; i < MAX_REFS && ret >= 0; i++)
         ret = mien_style_set_temporal(r->style, i, i < n_targets ? r->target[i] : NULL, r->certainty[i], c->temporal);
+    if (ret >= 0)
+        ret = drop_anchor(r);
     if (ret >= 0)
         ret = mien_style_start(r->style, own ? NULL : r->start, most, !own);
     double begin = now_ms();

@@ -134,6 +134,38 @@ static void past_makes_steady(void **state)
     assert_true(mean_ewarp(with, 0, &style_with) < 1e-3);
 }
 
+static void quarter_means(const Film *f, double mean[4])
+{
+    for (int q = 0; q < 4; q++)
+        mean[q] = 0;
+    for (int y = 0; y < f->h; y++)
+        for (int x = 0; x < f->w; x++)
+            for (int c = 0; c < 3; c++)
+                mean[2 * (y >= f->h / 2) + (x >= f->w / 2)] += f->rgb[3 * (y * f->w + x) + c] / (0.75 * f->w * f->h);
+}
+
+/* A still picture settles within a second and does not go on darkening or bleaching, as a whole or in parts. */
+static void still_places_keep_their_colours(void **state)
+{
+    (void)state;
+    Film f = { 64, 48, malloc(64 * 48 * 3) };
+    MienRestyleParams p = params();
+    MienRestyle *r;
+    MienRestyleInfo info[100];
+    double early[4], late[4], most = 0;
+    assert_int_equal(mien_restyle_create(&r, &p), 0);
+    play(r, &f, 20, 0, 0, info);
+    quarter_means(&f, early);
+    play(r, &f, 100, 0, 0, info);
+    quarter_means(&f, late);
+    for (int q = 0; q < 4; q++)
+        most = fmax(most, fabs(late[q] - early[q]));
+    if (!(most < 5)) /* 2.8; 10.8 without the anchor */
+        fail_msg("a quarter of the picture changed by %.1f of 255", most);
+    mien_restyle_destroy(&r);
+    free(f.rgb);
+}
+
 static void sizes(void **state)
 {
     (void)state;
@@ -323,7 +355,7 @@ static int close_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cuts_and_resets), cmocka_unit_test(past_makes_steady), cmocka_unit_test(sizes),
+        cmocka_unit_test(cuts_and_resets), cmocka_unit_test(past_makes_steady), cmocka_unit_test(still_places_keep_their_colours), cmocka_unit_test(sizes),
         cmocka_unit_test(bits_do_not_depend_on_threads), cmocka_unit_test(changes_while_running), cmocka_unit_test(memory), cmocka_unit_test(failing_memory),
         cmocka_unit_test(budget_chooses_the_size), cmocka_unit_test(bad_parameters),
     };

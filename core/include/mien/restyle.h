@@ -86,8 +86,8 @@ typedef struct MienRestyle MienRestyle;
 int mien_restyle_create(MienRestyle **restyle, const MienRestyleParams *params);
 void mien_restyle_destroy(MienRestyle **restyle);
 
-/* Repaints one frame in place. mask NULL: all of it. A frame of another size begins anew. Memory is taken for the first frame of
- * a size; frames after a cut take some for their own time, others none. Threads: one at a time. Errors: EINVAL (planes), ENOMEM,
+/* Repaints one frame in place. mask NULL: all of it. A frame of another size begins anew. All memory is taken for the first frame
+ * of a size. Threads: one at a time. Errors: EINVAL (planes), ENOMEM,
  * those of mien_style_step; the frame is then as it was. */
 int mien_restyle_frame(MienRestyle *restyle, MienPlanes *frame, const MienMask *mask, MienRestyleInfo *info);
 
