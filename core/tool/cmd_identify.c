@@ -46,6 +46,14 @@ static MienReason reason_of(const Identify *s, const MienCandidate *c, int n)
     return n > 1 && !judge_ahead(&s->judge, c[0].sim_cos, c[1].sim_cos) ? MIEN_REASON_NOT_AHEAD : MIEN_REASON_NAMED;
 }
 
+static const char *source_text(const char *source)
+{
+    return !strcmp(source, "option")        ? "--threshold"
+           : !strcmp(source, "calibration") ? "the gallery's calibration"
+           : !strcmp(source, "encoder")     ? "the encoder's own for galleries"
+                                            : "the default of what was learnt";
+}
+
 /* Why this name, or why none. One picture is one view: there is nothing to be gathered. */
 static void explain(const Identify *s, struct cJSON *face_object, const MienFace *face, const MienCandidate *c, int n)
 {
@@ -70,7 +78,8 @@ static void explain(const Identify *s, struct cJSON *face_object, const MienFace
         return;
     printf("    why: %s\n", text);
     if (n > 0)
-        printf("    nearest: %s, distance %.4f; threshold %.4f (%s)\n", safe(c[0].name), distance, judge->threshold, judge->chosen.source);
+        printf("    nearest: %s, distance %.4f; threshold %.4f (%s)\n", safe(c[0].name), distance, judge->threshold,
+               source_text(judge->chosen.source));
     if (n > 0 && !learnt)
         printf("    evidence: e^%.1f times likelier if it is this person than if not; the threshold asks for e^%.1f\n", nats, needed_nats);
     if (n > 1)
