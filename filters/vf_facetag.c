@@ -68,7 +68,8 @@ static const AVOption facetag_options[] = {
         { "distance", "the distance of their templates", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_DISTANCE }, 0, 0, FLAGS, "similarity" },
         { "logistic", "learnt, on absolute differences", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_LOGISTIC }, 0, 0, FLAGS, "similarity" },
         { "chi2", "learnt, on chi-squared differences", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_SIMILARITY_CHI2 }, 0, 0, FLAGS, "similarity" },
-    { "threshold", "set the cosine similarity, or with a learnt one the probability, from which a face is the person; 0: the gallery's calibration, else the default of encoder and mode",
+    { "threshold", "set the cosine similarity, or with a learnt one the probability, from which a face is the person; 0: the gallery's "
+      "calibration, else the default of encoder and mode",
       OFFSET(threshold), AV_OPT_TYPE_FLOAT, { .dbl = 0 }, 0, 1, TFLAGS },
     { "interval", "set the number of frames from one detection to the next", OFFSET(interval), AV_OPT_TYPE_INT, { .i64 = 3 }, 1, 1000, FLAGS },
     { "min_face", "set the size of the smallest face to look for, in pixels", OFFSET(min_face), AV_OPT_TYPE_INT, { .i64 = 20 }, 8, 8192, FLAGS },

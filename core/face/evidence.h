@@ -4,7 +4,8 @@
 
 #include "mien/tagger.h"
 
-/* How similarities are read. What decides is a closeness: the cosine, or the logit of a learnt unit (mien/similarity.h). nats(s) = per_cos · (s − even_sim_cos) is the log-likelihood ratio of "the same person" to "another". */
+/* How similarities are read. What decides is a closeness: the cosine, or the logit of a learnt unit (mien/similarity.h).
+ * nats(s) = per_cos · (s − even_sim_cos) is the log-likelihood ratio of "the same person" to "another". */
 typedef struct MieniEvidenceScale {
     int learnt;          /* closeness is the match's logit */
     float least;         /* threshold of a name, a closeness */
