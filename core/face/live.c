@@ -56,6 +56,26 @@ static void luma_aligned(const MienImage *img, const float m[6], float from, flo
             side_px);
 }
 
+static float mean_luma(const MienImage *img, const float m[6])
+{
+    enum { N = 12 };
+    float luma[N * N], sum = 0;
+    luma_of(img, m, 4, luma, N);
+    for (int i = 0; i < N * N; i++)
+        sum += luma[i];
+    return sum / (N * N);
+}
+
+/* How bright the face is beside the whole picture: what the camera's exposure does to both is no flicker. m: of the 112 pixel template, whose middle
+ * is taken. */
+static float glow_of(const MienImage *img, const float m[6])
+{
+    enum { N = 12 };
+    const float s = 64.0f / N, x = (float)img->w_px / N, y = (float)img->h_px / N;
+    float face = mean_luma(img, (float[6]){ m[0] * s, m[1] * s, m[2] + (m[0] + m[1]) * 24, m[3] * s, m[4] * s, m[5] + (m[3] + m[4]) * 24 });
+    return face - mean_luma(img, (float[6]){ x, 0, 0, 0, y, 0 });
+}
+
 int mieni_live_observe(MienFaceEngine *engine, const MienImage *img, MienFace *face, double time_s, MieniLive *live, MieniPosters *posters)
 {
     float chip[MIENI_CHIP_PX * MIENI_CHIP_PX], grain[MIENI_GRAIN_PX * MIENI_GRAIN_PX], scene[MIENI_SCENE_PX * MIENI_SCENE_PX], m[6];
@@ -68,6 +88,7 @@ int mieni_live_observe(MienFaceEngine *engine, const MienImage *img, MienFace *f
     memcpy(look.landmark_px, face->landmark_px, sizeof(look.landmark_px));
     if (!(hypotf(p[1].x_px - p[0].x_px, p[1].y_px - p[0].y_px) >= MIN_EYES_PX))
         return 0;
+    look.glow = glow_of(img, m);
     if (!mieni_live_wants_look(live, time_s)) {
         look.chip = NULL;
         mieni_live_look(live, &look, posters);

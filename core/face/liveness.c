@@ -4,6 +4,7 @@
  * are narrow because the material they were measured on is small; docs/liveness.md has the numbers.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "face/face_int.h"
@@ -141,6 +142,52 @@ float mieni_grain_peak(const float *luma)
             best = fmax(best, (double)peak[k] / ((total - (double)peak[k]) / (count[k] - 1) + 1e-3 * N * N));
     }
     return (float)log10(best + 1e-9);
+}
+
+/* ---- the spectrum of its light */
+
+float mieni_flicker_peak(const float *glow)
+{
+    enum { N = MIENI_LIVE_RING, LOWEST = N / 5 };
+    double power[N / 2 + 1], mean_glow = 0, others = 0;
+    int peak = LOWEST, n_others = 0;
+    for (int i = 0; i < N; i++)
+        mean_glow += (double)glow[i] / N;
+    for (int k = LOWEST; k <= N / 2; k++) {
+        double re = 0, im = 0;
+        for (int i = 0; i < N; i++) {
+            double v = ((double)glow[i] - mean_glow) * (0.5 - 0.5 * cos(2 * M_PI * (i + 0.5) / N)); /* Hann */
+            re += v * cos(2 * M_PI * k * i / N);
+            im += v * sin(2 * M_PI * k * i / N);
+        }
+        power[k] = re * re + im * im;
+        peak = power[k] > power[peak] ? k : peak;
+    }
+    for (int k = LOWEST; k <= N / 2; k++)
+        if (abs(k - peak) > 2) /* the window widens a line by up to two to each side */
+            others += power[k], n_others++;
+    /* of noise of s gray levels each value is s² · 3N/8; a floor of a fifth of a gray level's */
+    return (float)log10(power[peak] / (others / n_others + 0.04 * 3 * N / 8) + 1e-9);
+}
+
+/* Frames that are missing would turn slow changes into fast ones: the row begins anew. */
+static void watch_light(MieniLive *l, const MieniLook *look)
+{
+    double step_s = look->time_s - l->glow_s;
+    MieniRing *r = &l->glow;
+    if (isnan(look->glow))
+        return;
+    if (r->n > 1 && fabs(step_s - l->step_s) > 0.25 * l->step_s)
+        r->n = 0;
+    l->step_s = r->n < 2 ? step_s : l->step_s + (step_s - l->step_s) / 8;
+    l->glow_s = look->time_s;
+    put(r, look->glow);
+    if (r->n < MIENI_LIVE_RING || r->n % 4)
+        return;
+    float in_order[MIENI_LIVE_RING];
+    for (int i = 0; i < MIENI_LIVE_RING; i++)
+        in_order[i] = r->value[(r->n + i) % MIENI_LIVE_RING];
+    put(&l->flicker, mieni_flicker_peak(in_order));
 }
 
 /* ---- a frame round the face */
@@ -315,6 +362,7 @@ void mieni_live_look(MieniLive *l, const MieniLook *look, MieniPosters *posters)
 {
     MienPoint p[5];
     watch_eyes(l, look);
+    watch_light(l, look);
     l->frame_prob = look->prob_live;
     if (!look->chip)
         return;
@@ -366,6 +414,11 @@ static float measure_grain(const MieniLive *l)
     return quantile(&l->grain, 0.5f, 4);
 }
 
+static float measure_flicker(const MieniLive *l)
+{
+    return quantile(&l->flicker, 0.5f, 3);
+}
+
 /* Only a face that goes about tells what goes with it. */
 static float measure_frame(const MieniLive *l)
 {
@@ -392,6 +445,7 @@ static const Check checks[] = {
     { "shape", "what no plane explains of the landmarks' motion, log10 of squared eye distances", measure_shape, -2.95f, 1, -0.7f, 0.5f },
     { "blink", "blinks", measure_blink, 0.5f, 0.8f, -0.3f, 0.5f },
     { "grain", "strongest line of the skin's spectrum, log10 above its surroundings", measure_grain, 1.5f, -4, -1.5f, 0 },
+    { "flicker", "strongest line in the spectrum of its light, log10 above its surroundings", measure_flicker, 1.2f, -4, -1.5f, 0 },
     { "frame", "straight edges on two sides that go with the face, log10 of gray levels", measure_frame, 1.05f, -6, -2, 0.5f },
     { "still", "seconds without any motion", measure_still, 4, -0.15f, -3, 0 },
 };

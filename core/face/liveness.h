@@ -18,6 +18,7 @@ typedef struct MieniLook {
     double time_s;
     MienPoint landmark_px[68];
     float prob_live;    /* of the single-picture network; NaN: was not asked */
+    float glow;         /* luma of the face less that of the whole picture, gray levels; NaN: not measured. Glances have it too */
     const float *chip;  /* MIENI_CHIP_PX², luma, aligned; NULL: a glance */
     const float *grain; /* MIENI_GRAIN_PX², luma; NULL: the face is smaller */
     const float *scene; /* MIENI_SCENE_PX², luma */
@@ -55,13 +56,16 @@ typedef struct MieniLive {
     int n_looks;
     double first_s, last_s, asked_s; /* asked: the network */
     float frame_prob;
-    MieniRing network, relief, shape, grain;
+    MieniRing network, relief, shape, grain, flicker;
     MieniKey key[MIENI_LIVE_KEYS];
     int n_keys;
     /* eyes */
     MieniRing opening;
     double closed_since_s; /* NaN: open */
     int n_blinks;
+    /* a screen's light */
+    MieniRing glow;
+    double glow_s, step_s; /* of the last value, and mean time between two */
     /* a frame that moves with the face: mean gradients of the scene across and down, and how far the face went */
     float across[MIENI_SCENE_PX * MIENI_SCENE_PX], down[MIENI_SCENE_PX * MIENI_SCENE_PX];
     float least_x_px, most_x_px, least_y_px, most_y_px;
@@ -89,6 +93,10 @@ float mieni_eye_opening(const MienPoint landmark[68]);
 /* How far the strongest line of a MIENI_GRAIN_PX² piece's spectrum stands above its surroundings, log10 of the ratio of powers. Low
  * frequencies and what codecs leave along the axes are left out. */
 float mieni_grain_peak(const float *luma);
+
+/* The same of how bright the face is from frame to frame: MIENI_LIVE_RING values at equal steps. A fifth of the frame rate and slower is left out:
+ * people move and turn to the light. */
+float mieni_flicker_peak(const float *glow);
 
 /* The second strongest of the four sides of a frame round the face: the mean gradient along the best straight line of each side, in gray
  * levels a pixel of the scene. */

@@ -380,6 +380,24 @@ static void report_json(const EvaluateLiveness *e, const Rates rates[MAX_KINDS],
     }
 }
 
+typedef struct Text {
+    char s[24];
+} Text;
+
+/* A dash where nothing was there to measure. */
+static Text number(double v, int decimals, const char *unit)
+{
+    Text t = { "-" };
+    if (!isnan(v))
+        snprintf(t.s, sizeof(t.s), "%.*f%s", decimals, v, unit);
+    return t;
+}
+
+static Text percent(double share_of_one)
+{
+    return number(100 * share_of_one, 1, " %");
+}
+
 /* What each check said on the mean, of the living and of attacks. */
 static void report_checks(const EvaluateLiveness *e)
 {
@@ -394,8 +412,8 @@ static void report_checks(const EvaluateLiveness *e)
             sum[p->kind == 0] += (double)p->live.check_llr[k];
             n[p->kind == 0]++;
         }
-        printf("%-16s %9.2f %9.2f   %s\n", mien_live_check_name(k), n[1] ? sum[1] / (double)n[1] : NAN, n[0] ? sum[0] / (double)n[0] : NAN,
-               mien_live_check_text(k));
+        printf("%-16s %9s %9s   %s\n", mien_live_check_name(k), number(n[1] ? sum[1] / (double)n[1] : NAN, 2, "").s,
+               number(n[0] ? sum[0] / (double)n[0] : NAN, 2, "").s, mien_live_check_text(k));
     }
 }
 
@@ -416,10 +434,10 @@ static void report(const EvaluateLiveness *e, struct cJSON *j)
     printf("%-16s %7s %9s %9s %22s\n", "kind", "tracks", "undecided", "passed", "single frames, passed");
     for (int k = 0; k < e->n_kinds; k++) {
         const Rates *r = &rates[k];
-        printf("%-16s %7lld %9lld %7.1f %% %13lld, %5.1f %%\n", safe(e->kind[k]), (long long)r->n, (long long)r->n_undecided, 100 * passed(r),
-               (long long)r->n_asked, 100 * share(r->n_frames_passed, r->n_asked));
+        printf("%-16s %7lld %9lld %9s %13lld, %7s\n", safe(e->kind[k]), (long long)r->n, (long long)r->n_undecided, percent(passed(r)).s,
+               (long long)r->n_asked, percent(share(r->n_frames_passed, r->n_asked)).s);
     }
-    printf("\nBPCER %.1f %%   APCER of the worst kind %.1f %%   ACER %.1f %%\n", 100 * bpcer, 100 * worst, 50 * (worst + bpcer));
+    printf("\nBPCER %s   APCER of the worst kind %s   ACER %s\n", percent(bpcer).s, percent(worst).s, percent((worst + bpcer) / 2).s);
     report_checks(e);
 }
 

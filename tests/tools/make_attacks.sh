@@ -75,7 +75,7 @@ motion() {
     still)  echo "[1]rotate=a=0.05:fillcolor=none:ow='hypot(iw,ih)':oh=ow[card];[room][card]overlay=x=(W-w)/2:y=(H-h)/2" ;;
     bent)   printf "$bend;$bend;[1]format=gbrap[flat];[flat][mx][my]displace=edge=smear,format=yuva444p,$tilt,$rotate[card];[room][card]$held" \
                 7 mx mx mx mx mx mx mx 5 my my my my my my my ;;
-    screen) echo "[1]format=yuva444p,$tilt,scale=iw*0.53:ih*0.53:flags=bilinear,split[e][f];[f]alphaextract[g];[e]eq=gamma=1.5:contrast=0.9[h];[h][g]alphamerge,\
+    screen) echo "[1]format=yuva444p,$tilt,scale=iw*0.53:ih*0.53:flags=bilinear,split[e][f];[f]alphaextract[g];[e]eq=gamma=1.5:contrast=0.9:brightness=0.012*sin(2*PI*10*t):eval=frame[h];[h][g]alphamerge,\
 $rotate[card];[room][card]$held" ;;
     *)      echo "[1]format=yuva444p,$tilt,$rotate[card];[room][card]$held" ;;
     esac

@@ -172,7 +172,7 @@ static float blank_scene[SCENE * SCENE], face_chip[CHIP * CHIP];
 
 static MieniLook look_at(double time_s, double x, double y, double opening)
 {
-    MieniLook l = { .time_s = time_s, .prob_live = NAN, .chip = face_chip, .scene = blank_scene };
+    MieniLook l = { .time_s = time_s, .prob_live = NAN, .glow = NAN, .chip = face_chip, .scene = blank_scene };
     face_points(l.landmark_px, x, y, 60, opening);
     return l;
 }
@@ -223,6 +223,50 @@ static void gratings_stand_out(void **state)
     for (int i = 0; i < GRAIN * GRAIN; i++)
         p[i] = 7;
     assert_true(isfinite(mieni_grain_peak(p)));
+}
+
+/* Faces under a lamp, as skin and codec tremble, and on a screen whose light beats with the shutter. */
+static void screens_flicker(void **state)
+{
+    (void)state;
+    float glow[MIENI_LIVE_RING];
+    int n_high = 0;
+    seed = 21;
+    for (int k = 0; k < 1000; k++) {
+        double a = uniform(0, 20), f = uniform(.01, .08), noise = uniform(.02, 2); /* head and clouds go slowly, noise is anything */
+        for (int i = 0; i < MIENI_LIVE_RING; i++)
+            glow[i] = (float)(30 + a * sin(2 * M_PI * f * i + k) + uniform(-noise, noise));
+        n_high += (double)mieni_flicker_peak(glow) > 1.2;
+    }
+    assert_true(n_high <= 10);
+    for (double cycles = .2; cycles < .46; cycles += .037) /* a frame: 5 to 11 Hz at 25 frames a second */
+        for (double high = 1; high <= 8; high *= 2) {
+            for (int i = 0; i < MIENI_LIVE_RING; i++)
+                glow[i] = (float)(30 + high * sin(2 * M_PI * cycles * i) + uniform(-.3, .3));
+            assert_true((double)mieni_flicker_peak(glow) > 1.3);
+        }
+    for (int i = 0; i < MIENI_LIVE_RING; i++)
+        glow[i] = 7;
+    assert_true((double)mieni_flicker_peak(glow) < 0);
+}
+
+/* In the order of the frames, and from 32 without a gap. */
+static void flicker_of_a_track(void **state)
+{
+    (void)state;
+    static MieniLive live;
+    MienLiveness r;
+    for (int gaps = 0; gaps < 2; gaps++) {
+        mieni_live_start(&live);
+        for (int f = 0; f < 60; f++) {
+            MieniLook l = look_at(f / 25.0 + (gaps ? f / 20 * .2 : 0), 100, 100, .3);
+            l.glow = (float)(30 + 2 * sin(2 * M_PI * .4 * f) + uniform(-.3, .3));
+            mieni_live_look(&live, &l, NULL);
+        }
+        mieni_live_judge(&live, &r);
+        float measure = r.measure[check("flicker")], llr = r.check_llr[check("flicker")];
+        assert_true(gaps ? isnan(measure) && isnan(llr) : (double)measure > 1.3 && (double)llr < -.4);
+    }
 }
 
 /* ---- a frame */
@@ -382,6 +426,8 @@ int main(void)
         cmocka_unit_test(opening_of_eyes),
         cmocka_unit_test(blinks_are_counted),
         cmocka_unit_test(gratings_stand_out),
+        cmocka_unit_test(screens_flicker),
+        cmocka_unit_test(flicker_of_a_track),
         cmocka_unit_test(frames_are_seen),
         cmocka_unit_test(posters_hang),
         cmocka_unit_test(evidence_adds_up),
