@@ -8,3 +8,5 @@ OBJS-tests/unit/test_ap := $(O)/obj/core/tool/ap.o
 $(O)/tests/unit/test_ap: $(O)/obj/core/tool/ap.o
 OBJS-tests/unit/test_appearances := $(O)/obj/core/tool/appearances.o
 $(O)/tests/unit/test_appearances: $(O)/obj/core/tool/appearances.o
+OBJS-tests/fuzz/fuzz_lists := $(addprefix $(O)/obj/core/tool/,pairs.o templates.o files.o out.o)
+$(O)/tests/fuzz/fuzz_lists: $(OBJS-tests/fuzz/fuzz_lists)
