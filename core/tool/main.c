@@ -202,6 +202,10 @@ int main(int argc, char **argv)
         word = "help";
     if (!strcmp(word, "--version") || !strcmp(word, "-V"))
         word = "version";
+    if (!strcmp(word, "gallery") && argc > 2 && command_find(argv[2])) { /* for those who look for a family: mien gallery migrate */
+        argc--, argv++;
+        word = argv[1];
+    }
     const Command *c = strchr(word, ' ') ? NULL : command_find(word);
     if (c) {
         status = run_command(&tool, c, argc - 2, argv + 2);
