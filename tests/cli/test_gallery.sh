@@ -43,7 +43,7 @@ out_has "3 samples added"
 t "import again adds nothing" 0 M import "$work/a.json" --json
 json_is samples_added 0
 t "list" 0 M list
-t "the same under the family's name" 0 M gallery list
+t "the same under the family's name" 0 "$mien" gallery list --gallery "$g"
 out_has "Ada"
 t "list as JSON" 0 M list --json
 json_is 0.name Ada

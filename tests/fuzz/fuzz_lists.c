@@ -1,5 +1,5 @@
-/* Fuzz: any bytes as a list of pairs, a list of people's pictures and a file of embeddings: what evaluate, calibrate and train are given. What is accepted is whole:
- * indices lie in their tables, templates are of length 1. */
+/* Fuzz: any bytes as a list of pairs, a list of people's pictures and a file of embeddings: what evaluate, calibrate and train are given. What
+ * is accepted is whole: indices lie in their tables, templates are of length 1. */
 #include <math.h>
 #include <string.h>
 
