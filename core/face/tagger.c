@@ -140,8 +140,8 @@ static void take_threshold(MienTagger *t, float min_sim_cos)
         float prob = min_sim_cos != 0 ? min_sim_cos : verify ? MIEN_SIMILARITY_VERIFY_PROB : MIEN_SIMILARITY_IDENTIFY_PROB;
         t->scale.least = (float)mien_similarity_logit_of((double)prob);
     } else if (min_sim_cos == 0 && t->calibrated_sim_cos != 0) {
-        /* Calibrated for one search. A track is several looks at one person: three independent ones would name three times as many
-         * strangers, which this takes back. */
+        /* Calibrated for one search. A track is asked again with every view, and one moment above the threshold names it: strangers need
+         * .02 to .04 more for the same rate (docs/internals/face.md). */
         t->scale.least = fminf(t->calibrated_sim_cos + (verify ? 0 : 0.03f * unit_cos), 1);
         t->scale.margin = t->calibrated_margin > 0 ? t->calibrated_margin : t->scale.margin;
         t->threshold_from = "calibration";
