@@ -1,4 +1,4 @@
-/* event_log.c — a log of lines to any AVIO URL, one flush a line.
+/* event_log.c — a log of events to any AVIO URL; see event_log.h.
  *
  * The list of URLs lives as long as the process: it is how a second graph of the same ffmpeg knows that a file is to be
  * continued. One small entry a URL.
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "event_log.h"
+#include "lavfi_glue.h"
 #include "libavformat/avio.h"
 #include "libavutil/dict.h"
 #include "libavutil/error.h"
@@ -15,10 +16,13 @@
 struct MieniEventLog {
     MieniEventLog *next;
     char *url;
-    AVIOContext *io; /* NULL: nobody uses it now */
+    AVMutex mutex;      /* of all that follows */
+    AVIOContext *io;    /* NULL: nobody uses it now */
+    MienEventFormat format;
     int n_users;
-    int started;     /* this process has opened it before */
-    int failed;      /* the one error line has been written */
+    int started;        /* this process has opened it before */
+    int failed;         /* the one error line has been written */
+    int64_t n_entries;  /* appearances written */
 };
 
 static MieniEventLog *logs;
@@ -45,7 +49,9 @@ static MieniEventLog *add(const char *url)
 {
     MieniEventLog *log = av_mallocz(sizeof(*log));
 
-    if (!log || !(log->url = av_strdup(url))) {
+    if (!log || !(log->url = av_strdup(url)) || ff_mutex_init(&log->mutex, NULL)) {
+        if (log)
+            av_free(log->url);
         av_free(log);
         return NULL;
     }
@@ -53,27 +59,50 @@ static MieniEventLog *add(const char *url)
     return logs = log;
 }
 
-static int open_io(MieniEventLog *log, AVFilterContext *ctx)
+static int write_text(MieniEventLog *log, AVFilterContext *ctx, const char *text, int n)
+{
+    avio_write(log->io, (const unsigned char *)text, n);
+    avio_flush(log->io);
+    return log->io->error < 0 ? fail(log, ctx, "write", log->io->error) : 0;
+}
+
+/* What was written before is still there in a file, and has gone down the same pipe; a connection begins anew. */
+static int is_continued(const MieniEventLog *log)
+{
+    const char *protocol = avio_find_protocol_name(log->url);
+
+    return log->started && protocol && (!strcmp(protocol, "file") || !strcmp(protocol, "pipe") || !strcmp(protocol, "fd"));
+}
+
+static int open_io(MieniEventLog *log, AVFilterContext *ctx, MienEventFormat format)
 {
     AVDictionary *options = NULL;
+    const char *head = mien_event_text_head(format);
+    int continued = is_continued(log), ret;
     int64_t size;
-    int ret;
 
     /* Only the file protocol has this option; others leave it unread. */
-    if (log->started)
+    if (continued)
         av_dict_set(&options, "truncate", "0", 0);
     ret = avio_open2(&log->io, log->url, AVIO_FLAG_WRITE, NULL, &options);
     av_dict_free(&options);
     if (ret < 0)
         return fail(log, ctx, "open", ret);
-    if (log->started && (log->io->seekable & AVIO_SEEKABLE_NORMAL) && (size = avio_size(log->io)) > 0)
+    if (continued && (log->io->seekable & AVIO_SEEKABLE_NORMAL) && (size = avio_size(log->io)) > 0)
         avio_seek(log->io, size, SEEK_SET);
     log->started = 1;
     log->failed = 0;
-    return 0;
+    log->format = format;
+    if (continued)
+        return 0;
+    log->n_entries = 0;
+    ret = *head ? write_text(log, ctx, head, strlen(head)) : 0;
+    if (ret < 0)
+        avio_closep(&log->io);
+    return ret;
 }
 
-int mieni_event_log_open(MieniEventLog **out, AVFilterContext *ctx, const char *url)
+int mieni_event_log_open(MieniEventLog **out, AVFilterContext *ctx, const char *url, MienEventFormat format)
 {
     MieniEventLog *log;
     int ret = 0;
@@ -83,30 +112,48 @@ int mieni_event_log_open(MieniEventLog **out, AVFilterContext *ctx, const char *
     log = find(url);
     if (!log)
         log = add(url);
+    ff_mutex_unlock(&logs_mutex);
     if (!log)
-        ret = AVERROR(ENOMEM);
-    else if (!log->io)
-        ret = open_io(log, ctx);
+        return AVERROR(ENOMEM);
+
+    ff_mutex_lock(&log->mutex);
+    if ((log->io || is_continued(log)) && log->format != format) {
+        av_log(ctx, AV_LOG_ERROR, "Two filters write to the log '%s' in different formats.\n", url);
+        ret = AVERROR(EINVAL);
+    } else if (!log->io) {
+        ret = open_io(log, ctx, format);
+    }
     if (ret >= 0) {
         log->n_users++;
         *out = log;
     }
-    ff_mutex_unlock(&logs_mutex);
+    ff_mutex_unlock(&log->mutex);
     return ret;
 }
 
-int mieni_event_log_write(MieniEventLog *log, AVFilterContext *ctx, const char *line)
+int mieni_event_log_line(MieniEventLog *log, AVFilterContext *ctx, const MienEvent *event, const MienEventContext *context)
 {
+    char line[MIEN_EVENT_TEXT_BYTES];
+    int ret, n = mien_event_line(event, context, line, sizeof(line));
+
+    if (n < 0)
+        return mieni_lavfi_error(n);
+    ff_mutex_lock(&log->mutex);
+    ret = write_text(log, ctx, line, n);
+    ff_mutex_unlock(&log->mutex);
+    return ret;
+}
+
+int mieni_event_log_appearance(MieniEventLog *log, AVFilterContext *ctx, const MienAppearance *a, const MienEventContext *context)
+{
+    char text[MIEN_EVENT_TEXT_BYTES];
     int ret;
 
-    ff_mutex_lock(&logs_mutex);
-    avio_write(log->io, (const unsigned char *)line, strlen(line));
-    avio_w8(log->io, '\n');
-    avio_flush(log->io);
-    ret = log->io->error;
-    if (ret < 0)
-        fail(log, ctx, "write", ret);
-    ff_mutex_unlock(&logs_mutex);
+    ff_mutex_lock(&log->mutex);
+    ret = mien_appearance_text(log->format, a, log->n_entries + 1, context, text, sizeof(text));
+    log->n_entries += ret > 0;
+    ret = ret < 0 ? mieni_lavfi_error(ret) : write_text(log, ctx, text, ret);
+    ff_mutex_unlock(&log->mutex);
     return ret;
 }
 
@@ -118,12 +165,12 @@ int mieni_event_log_close(MieniEventLog **log_ptr, AVFilterContext *ctx)
     *log_ptr = NULL;
     if (!log)
         return 0;
-    ff_mutex_lock(&logs_mutex);
+    ff_mutex_lock(&log->mutex);
     if (!--log->n_users) {
         ret = avio_closep(&log->io);
         if (ret < 0)
             fail(log, ctx, "close", ret);
     }
-    ff_mutex_unlock(&logs_mutex);
+    ff_mutex_unlock(&log->mutex);
     return ret;
 }

@@ -7,11 +7,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "compat.h"
-#include "event_log.h"
 #include "facetag_draw.h"
+#include "facetag_log.h"
 #include "lavfi_glue.h"
 #include "libavutil/avstring.h"
 #include "libavutil/detection_bbox.h"
@@ -24,20 +23,17 @@
 #define KEY_PREFIX "lavfi.facetag."
 #define SOURCE "facetag"                /* AVDetectionBBoxHeader.source */
 #define GALLERY_POLL_US 200000          /* how often a change of the gallery by others is looked for */
-#define EXPLANATION_BYTES 8192          /* two names of 255 bytes, six a byte at worst, and eight views */
-
-enum { FORMAT_JSONL };
 
 typedef struct FacetagContext {
     const AVClass *class;
-    char *gallery_path, *claim, *log_url, *models, *encoder;
+    char *gallery_path, *claim, *log_urls, *models, *encoder;
     int mode, similarity, interval, min_face, max_faces, size, draw, format, explain, liveness;
     float threshold, apcer;
 
     MienGallery *gallery;               /* NULL in mode detect */
     MienFaceEngine *engine;
     MienTagger *tagger;
-    MieniEventLog *log;
+    FacetagLog *log;                    /* NULL: none was asked for */
     FacetagDraw *painter;               /* made when first needed */
     MieniLavfiExec exec;
     MieniLavfiImage image;
@@ -86,9 +82,15 @@ static const AVOption facetag_options[] = {
         { "box", "boxes, coloured by status", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_BOX }, 0, 0, TFLAGS, "draw" },
         { "label", "names", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_LABEL }, 0, 0, TFLAGS, "draw" },
         { "all", "boxes and names", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_ALL }, 0, 0, TFLAGS, "draw" },
-    { "log", "set the file or URL to which appearances are logged", OFFSET(log_url), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
-    { "format", "set the format of the log", OFFSET(format), AV_OPT_TYPE_INT, { .i64 = FORMAT_JSONL }, FORMAT_JSONL, FORMAT_JSONL, FLAGS, "format" },
-        { "jsonl", "one JSON object a line", 0, AV_OPT_TYPE_CONST, { .i64 = FORMAT_JSONL }, 0, 0, FLAGS, "format" },
+    { "log", "set the files or URLs to which appearances are logged, separated by |", OFFSET(log_urls), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
+    { "format", "set the format of the logs",
+      OFFSET(format), AV_OPT_TYPE_INT, { .i64 = FACETAG_FORMAT_AUTO }, FACETAG_FORMAT_AUTO, MIEN_EVENT_CHAPTERS, FLAGS, "format" },
+        { "auto", "each by its name's ending, else jsonl", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_FORMAT_AUTO }, 0, 0, FLAGS, "format" },
+        { "jsonl", "every event, a JSON object a line", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_JSONL }, 0, 0, FLAGS, "format" },
+        { "vtt", "WebVTT subtitles, a cue an appearance", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_VTT }, 0, 0, FLAGS, "format" },
+        { "srt", "SubRip subtitles", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_SRT }, 0, 0, FLAGS, "format" },
+        { "csv", "comma-separated values, an appearance a line", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_CSV }, 0, 0, FLAGS, "format" },
+        { "chapters", "FFmpeg's metadata file, a chapter an appearance", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_CHAPTERS }, 0, 0, FLAGS, "format" },
     { "explain", "say in metadata and log why a face has its name, or none", OFFSET(explain), AV_OPT_TYPE_BOOL, { .i64 = 0 }, 0, 1, TFLAGS },
     { "models", "set the folder of the networks; without it $MIEN_MODELS, then the installed one",
       OFFSET(models), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
@@ -418,39 +420,17 @@ static void poll_gallery(AVFilterContext *ctx)
 
 /* ---- the log */
 
-/* The event as the core writes it, and when it was written: a camera's stream time starts anew with every connection. */
-static int log_event(AVFilterContext *ctx, const MienEvent *event)
-{
-    FacetagContext *s = ctx->priv;
-    char line[4096 + EXPLANATION_BYTES + 128], wall[32];
-    int64_t now_us = av_gettime();
-    time_t now_s = now_us / 1000000;
-    struct tm tm;
-    int n = mien_event_json(event, line, 4096), more;
-
-    if (n < 0)
-        return mieni_lavfi_error(n);
-    if (s->explain) {
-        n += sprintf(line + n - 1, ",\"explain\":") - 1;
-        more = mien_explanation_json(&event->explanation, line + n, EXPLANATION_BYTES);
-        if (more < 0)
-            return mieni_lavfi_error(more);
-        n += more + 1; /* the brace that is written over */
-    }
-    strftime(wall, sizeof(wall), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now_s, &tm));
-    snprintf(line + n - 1, sizeof(line) - n + 1, ",\"wall\":\"%s.%03dZ\"}", wall, (int)(now_us / 1000 % 1000));
-    return mieni_event_log_write(s->log, ctx, line);
-}
-
+/* When it was told stands beside the stream's time, which starts anew with every connection of a camera. */
 static int log_events(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
+    const MienEventContext context = { .wall_us = av_gettime(), .explain = s->explain };
     const MienEvent *events;
     int ret = 0, n = mien_tagger_events(s->tagger, &events);
 
-    for (int i = 0; i < n && s->log && ret >= 0; i++)
-        ret = log_event(ctx, &events[i]);
-    return ret;
+    for (int i = 0; i < n && ret >= 0; i++)
+        ret = mieni_facetag_log_event(s->log, ctx, &events[i], &context);
+    return ret < 0 ? ret : mieni_facetag_log_settle(s->log, ctx, mien_tagger_oldest_s(s->tagger));
 }
 
 /* All tracks end here: at the end, at a jump in time, when the picture changes its size, when the timeline switches off. */
@@ -594,7 +574,7 @@ static int config_input(AVFilterLink *inlink)
     }
     if (s->gallery && (ret = check_encoder(ctx, s->gallery)) < 0)
         return ret;
-    if (s->log_url && !s->log && (ret = mieni_event_log_open(&s->log, ctx, s->log_url)) < 0)
+    if (s->log_urls && !s->log && (ret = mieni_facetag_log_open(&s->log, ctx, s->log_urls, s->format)) < 0)
         return ret;
     return open_tagger(ctx);
 }
@@ -624,7 +604,7 @@ static av_cold void uninit(AVFilterContext *ctx)
         flush(ctx);
         log_stats(ctx);
     }
-    mieni_event_log_close(&s->log, ctx);
+    mieni_facetag_log_close(&s->log, ctx);
     mien_tagger_destroy(&s->tagger);
     mien_face_engine_destroy(&s->engine);
     mien_gallery_close(&s->gallery);

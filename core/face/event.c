@@ -1,94 +1,9 @@
-/* event.c — events and explanations as JSON, written into the caller's buffer without allocating and without the locale. */
+/* event.c — events and explanations as JSON. */
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "mien/error.h"
-#include "mien/tagger.h"
-
-typedef struct Out {
-    char *buf;
-    size_t cap, len; /* len counts on past the end */
-} Out;
-
-static void put_char(Out *o, char c)
-{
-    if (o->len + 1 < o->cap)
-        o->buf[o->len] = c;
-    o->len++;
-}
-
-static void put_text(Out *o, const char *s)
-{
-    while (*s)
-        put_char(o, *s++);
-}
-
-/* Length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629: no overlong forms, no surrogates). */
-static int sequence(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    int n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
-static void put_string(Out *o, const char *text)
-{
-    put_char(o, '"');
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = sequence(s);
-        if (n == 0) {
-            put_text(o, "\xef\xbf\xbd"); /* U+FFFD for a byte that is no character */
-            s++;
-        } else if (n > 1) {
-            for (; n > 0; n--)
-                put_char(o, (char)*s++);
-        } else {
-            unsigned char c = *s++;
-            char code[8];
-            if (c == '"' || c == '\\') {
-                put_char(o, '\\');
-                put_char(o, (char)c);
-            } else if (c < 0x20 || c == 0x7f) {
-                snprintf(code, sizeof(code), "\\u%04x", c);
-                put_text(o, code);
-            } else {
-                put_char(o, (char)c);
-            }
-        }
-    }
-    put_char(o, '"');
-}
-
-static void put_int(Out *o, int64_t v)
-{
-    char text[24];
-    snprintf(text, sizeof(text), "%lld", (long long)v);
-    put_text(o, text);
-}
-
-/* A number with 1..9 decimals; null if it is not finite or too large to matter. */
-static void put_fixed(Out *o, double v, int decimals)
-{
-    if (!isfinite(v) || fabs(v) > 1e9) {
-        put_text(o, "null");
-        return;
-    }
-    long long unit = 1;
-    for (int i = 0; i < decimals; i++)
-        unit *= 10;
-    long long n = llround(fabs(v) * (double)unit);
-    char text[48];
-    snprintf(text, sizeof(text), "%s%lld.%0*lld", v < 0 && n ? "-" : "", n / unit, decimals, n % unit);
-    put_text(o, text);
-}
+#include "mien/event_text.h"
+#include "text_out.h"
 
 const char *mien_status_name(MienStatus status)
 {
@@ -127,48 +42,40 @@ const char *mien_reason_text(MienReason reason)
 
 /* ---- fields; name is the key with its comma and colon, as in ",\"id\":" */
 
-static void put_id(Out *o, const char *name, int64_t id)
+static void put_id(MieniOut *o, const char *name, int64_t id)
 {
-    put_text(o, name);
+    mieni_put_text(o, name);
     if (id >= 0)
-        put_int(o, id);
+        mieni_put_int(o, id);
     else
-        put_text(o, "null");
+        mieni_put_text(o, "null");
 }
 
-static void put_name(Out *o, const char *name, const char *value)
+static void put_name(MieniOut *o, const char *name, const char *value)
 {
-    put_text(o, name);
+    mieni_put_text(o, name);
     if (value[0])
-        put_string(o, value);
+        mieni_put_json(o, value);
     else
-        put_text(o, "null");
+        mieni_put_text(o, "null");
 }
 
-static void put_real(Out *o, const char *name, float v, int decimals)
+static void put_real(MieniOut *o, const char *name, float v, int decimals)
 {
-    put_text(o, name);
-    put_fixed(o, (double)v, decimals);
-}
-
-static int finish(Out *o)
-{
-    if (o->len >= o->cap)
-        return MIEN_ERR(ENOSPC);
-    o->buf[o->len] = 0;
-    return (int)o->len;
+    mieni_put_text(o, name);
+    mieni_put_fixed(o, (double)v, decimals);
 }
 
 int mien_explanation_json(const MienExplanation *x, char *buf, size_t buf_bytes)
 {
     const MienMatch *m = &x->match;
-    Out o = { buf, buf_bytes, 0 };
+    MieniOut o = { buf, buf_bytes, 0 };
     put_name(&o, "{\"reason\":", mien_reason_name(x->reason));
     put_name(&o, ",\"text\":", mien_reason_text(x->reason));
     put_name(&o, ",\"best\":", m->id >= 0 ? m->name : "");
     put_id(&o, ",\"best_id\":", m->id);
     put_real(&o, ",\"best_similarity\":", m->id >= 0 ? m->sim_cos : NAN, 4);
-    put_text(&o, m->id >= 0 && m->ignored ? ",\"best_ignored\":true" : ",\"best_ignored\":false");
+    mieni_put_text(&o, m->id >= 0 && m->ignored ? ",\"best_ignored\":true" : ",\"best_ignored\":false");
     put_name(&o, ",\"next\":", m->second_id >= 0 ? m->second_name : "");
     put_id(&o, ",\"next_id\":", m->second_id);
     put_real(&o, ",\"next_similarity\":", m->second_id >= 0 ? m->second_sim_cos : NAN, 4);
@@ -178,29 +85,31 @@ int mien_explanation_json(const MienExplanation *x, char *buf, size_t buf_bytes)
     put_real(&o, ",\"evidence_nats\":", x->evidence_nats, 2);
     put_real(&o, ",\"needed_nats\":", x->needed_nats, 2);
     put_real(&o, ",\"independent_views\":", x->n_independent, 2);
-    put_text(&o, ",\"views\":[");
+    mieni_put_text(&o, ",\"views\":[");
     for (int i = 0; i < x->n_views; i++) {
         const MienViewUsed *v = &x->view[i];
-        put_text(&o, i ? ",{\"frame\":" : "{\"frame\":");
-        put_int(&o, v->frame);
+        mieni_put_text(&o, i ? ",{\"frame\":" : "{\"frame\":");
+        mieni_put_int(&o, v->frame);
         put_real(&o, ",\"quality\":", v->quality, 3);
         put_real(&o, ",\"independence\":", v->independence, 3);
         put_id(&o, ",\"id\":", v->id);
         put_real(&o, ",\"similarity\":", v->sim_cos, 4);
-        put_char(&o, '}');
+        mieni_put_char(&o, '}');
     }
-    put_text(&o, "]}");
-    return finish(&o);
+    mieni_put_text(&o, "]}");
+    return mieni_put_end(&o);
 }
 
 int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes)
 {
     static const char *const kind[] = { "enter", "update", "retract", "leave" };
     const MienTag *t = &event->tag;
-    Out o = { buf, buf_bytes, 0 };
-    put_name(&o, "{\"event\":", kind[event->kind]);
-    put_text(&o, ",\"track\":");
-    put_int(&o, t->track);
+    MieniOut o = { buf, buf_bytes, 0 };
+    mieni_put_text(&o, "{\"v\":");
+    mieni_put_int(&o, MIEN_EVENT_SCHEMA);
+    put_name(&o, ",\"event\":", kind[event->kind]);
+    mieni_put_text(&o, ",\"track\":");
+    mieni_put_int(&o, t->track);
     put_name(&o, ",\"status\":", mien_status_name(t->status));
     put_name(&o, ",\"name\":", t->name);
     put_id(&o, ",\"id\":", t->id);
@@ -211,23 +120,23 @@ int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes)
     put_real(&o, ",\"similarity\":", t->sim_cos, 4);
     if (!isnan(t->prob_same))
         put_real(&o, ",\"probability\":", t->prob_same, 4);
-    put_text(&o, ",\"first_s\":");
-    put_fixed(&o, event->first_time_s, 3);
-    put_text(&o, ",\"last_s\":");
-    put_fixed(&o, event->last_time_s, 3);
-    put_text(&o, ",\"first_frame\":");
-    put_int(&o, t->first_frame);
-    put_text(&o, ",\"last_frame\":");
-    put_int(&o, event->last_frame);
+    mieni_put_text(&o, ",\"first_s\":");
+    mieni_put_fixed(&o, event->first_time_s, 3);
+    mieni_put_text(&o, ",\"last_s\":");
+    mieni_put_fixed(&o, event->last_time_s, 3);
+    mieni_put_text(&o, ",\"first_frame\":");
+    mieni_put_int(&o, t->first_frame);
+    mieni_put_text(&o, ",\"last_frame\":");
+    mieni_put_int(&o, event->last_frame);
     const float box[4] = { t->box_px.x0_px, t->box_px.y0_px, t->box_px.x1_px - t->box_px.x0_px,
                            t->box_px.y1_px - t->box_px.y0_px };
-    put_text(&o, ",\"box\":");
+    mieni_put_text(&o, ",\"box\":");
     for (int i = 0; i < 4; i++)
         put_real(&o, i ? "," : "[", box[i], 1);
     put_real(&o, "],\"prob\":", t->prob, 3);
     put_real(&o, ",\"live\":", t->prob_live, 3);
-    put_text(&o, ",\"evidence\":");
-    put_int(&o, t->n_evidence);
-    put_char(&o, '}');
-    return finish(&o);
+    mieni_put_text(&o, ",\"evidence\":");
+    mieni_put_int(&o, t->n_evidence);
+    mieni_put_char(&o, '}');
+    return mieni_put_end(&o);
 }

@@ -1028,6 +1028,14 @@ int mien_tagger_events(MienTagger *t, const MienEvent **events)
     return t->n_events;
 }
 
+double mien_tagger_oldest_s(const MienTagger *t)
+{
+    double oldest_s = INFINITY;
+    for (int i = 0; i < t->n_tracks; i++)
+        oldest_s = fmin(oldest_s, t->track[i].first_s); /* a NaN is passed over */
+    return oldest_s;
+}
+
 int mien_tagger_flush(MienTagger *t)
 {
     t->n_events = 0;

@@ -429,7 +429,7 @@ static void event_lines(void **state)
     e.tag = (MienTag){ .track = 3, .box_px = { 1, 2, 11.25f, 22 }, .prob = .5f, .status = MIEN_STATUS_KNOWN, .id = 12,
                        .sim_cos = -0.12345f, .prob_same = NAN, .prob_live = NAN, .first_frame = 4, .n_evidence = 2 };
     strcpy(e.tag.name, "A \"b\" \\ \x01 \xc3\xa9 \xff %s");
-    char buf[1024], want[] = "{\"event\":\"update\",\"track\":3,\"status\":\"known\",\"name\":\"A \\\"b\\\" \\\\ \\u0001 \xc3\xa9 \xef\xbf\xbd %s\","
+    char buf[1024], want[] = "{\"v\":1,\"event\":\"update\",\"track\":3,\"status\":\"known\",\"name\":\"A \\\"b\\\" \\\\ \\u0001 \xc3\xa9 \xef\xbf\xbd %s\","
         "\"id\":12,\"similarity\":-0.1235,\"first_s\":1.500,\"last_s\":null,\"first_frame\":4,\"last_frame\":70,"
         "\"box\":[1.0,2.0,10.3,20.0],\"prob\":0.500,\"live\":null,\"evidence\":2}";
     int n = mien_event_json(&e, buf, sizeof(buf));
@@ -447,7 +447,7 @@ static void event_lines(void **state)
     e = (MienEvent){ .kind = MIEN_EVENT_RETRACT, .was_id = 7, .was_name = "Bob" };
     e.tag = (MienTag){ .track = 3, .id = -1, .sim_cos = NAN, .prob_live = NAN };
     assert_true(mien_event_json(&e, buf, sizeof(buf)) > 0);
-    assert_non_null(strstr(buf, "{\"event\":\"retract\",\"track\":3,\"status\":\"undecided\",\"name\":null,\"id\":null,\"was\":\"Bob\",\"was_id\":7,"));
+    assert_non_null(strstr(buf, "{\"v\":1,\"event\":\"retract\",\"track\":3,\"status\":\"undecided\",\"name\":null,\"id\":null,\"was\":\"Bob\",\"was_id\":7,"));
 }
 
 int main(void)

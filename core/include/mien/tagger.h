@@ -147,6 +147,9 @@ typedef struct MienEvent {
     int64_t last_frame;
 } MienEvent;
 int mien_tagger_events(MienTagger *tagger, const MienEvent **events);
+/* No leave event that is still to come, of the frames so far, has an earlier first_time_s: the first sighting of the oldest track that is
+ * followed or waited for; INFINITY when there is none. */
+double mien_tagger_oldest_s(const MienTagger *tagger);
 
 /* End of stream, seek or size change: closes all tracks (their leave events are then readable) and forgets the motion. */
 int mien_tagger_flush(MienTagger *tagger);
@@ -173,7 +176,7 @@ void mien_tagger_stats(const MienTagger *tagger, MienTaggerStats *stats);
 
 /* An explanation as a JSON object, schema in docs/vf_facetag.md; returns the length or a negative code. */
 int mien_explanation_json(const MienExplanation *explanation, char *buf, size_t buf_bytes);
-/* One event as a line of JSON (without newline), schema in docs/vf_facetag.md; returns the length or a negative code. The explanation
+/* One event as a line of JSON (without newline), schema in docs/events.md; returns the length or a negative code. The explanation
  * is left out. */
 int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes);
 
