@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "facetag_draw.h"
 #include "facetag_log.h"
+#include "facetag_thumbs.h"
 #include "lavfi_glue.h"
 #include "libavutil/avstring.h"
 #include "libavutil/detection_bbox.h"
@@ -26,7 +27,7 @@
 
 typedef struct FacetagContext {
     const AVClass *class;
-    char *gallery_path, *claim, *log_urls, *models, *encoder;
+    char *gallery_path, *claim, *log_urls, *thumbs_dir, *models, *encoder;
     int mode, similarity, interval, min_face, max_faces, size, draw, format, explain, liveness;
     float threshold, apcer;
 
@@ -34,6 +35,7 @@ typedef struct FacetagContext {
     MienFaceEngine *engine;
     MienTagger *tagger;
     FacetagLog *log;                    /* NULL: none was asked for */
+    FacetagThumbs *thumbs;              /* the same */
     FacetagDraw *painter;               /* made when first needed */
     MieniLavfiExec exec;
     MieniLavfiImage image;
@@ -91,6 +93,8 @@ static const AVOption facetag_options[] = {
         { "srt", "SubRip subtitles", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_SRT }, 0, 0, FLAGS, "format" },
         { "csv", "comma-separated values, an appearance a line", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_CSV }, 0, 0, FLAGS, "format" },
         { "chapters", "FFmpeg's metadata file, a chapter an appearance", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_EVENT_CHAPTERS }, 0, 0, FLAGS, "format" },
+    { "thumbs", "set the folder into which a small picture of each face is written",
+      OFFSET(thumbs_dir), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "explain", "say in metadata and log why a face has its name, or none", OFFSET(explain), AV_OPT_TYPE_BOOL, { .i64 = 0 }, 0, 1, TFLAGS },
     { "models", "set the folder of the networks; without it $MIEN_MODELS, then the installed one",
       OFFSET(models), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
@@ -424,12 +428,14 @@ static void poll_gallery(AVFilterContext *ctx)
 static int log_events(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
-    const MienEventContext context = { .wall_us = av_gettime(), .explain = s->explain };
+    MienEventContext context = { .wall_us = av_gettime(), .explain = s->explain };
     const MienEvent *events;
     int ret = 0, n = mien_tagger_events(s->tagger, &events);
 
-    for (int i = 0; i < n && ret >= 0; i++)
+    for (int i = 0; i < n && ret >= 0; i++) {
+        context.thumb = mieni_facetag_thumbs_event(s->thumbs, ctx, &events[i]);
         ret = mieni_facetag_log_event(s->log, ctx, &events[i], &context);
+    }
     return ret < 0 ? ret : mieni_facetag_log_settle(s->log, ctx, mien_tagger_oldest_s(s->tagger));
 }
 
@@ -477,8 +483,8 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
     n_tags = mien_tagger_frame(s->tagger, &img, time_s, &tags);
     if (n_tags < 0)
         return mieni_lavfi_error(n_tags);
-    if ((ret = log_events(ctx)) < 0 || (ret = add_metadata(s, frame, tags, n_tags)) < 0 ||
-        (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
+    if ((ret = mieni_facetag_thumbs_frame(s->thumbs, s->tagger, &img, tags, n_tags, av_gettime())) < 0 || (ret = log_events(ctx)) < 0 ||
+        (ret = add_metadata(s, frame, tags, n_tags)) < 0 || (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
         return ret;
 
     if (s->draw == FACETAG_DRAW_NONE || !n_tags)
@@ -576,6 +582,8 @@ static int config_input(AVFilterLink *inlink)
         return ret;
     if (s->log_urls && !s->log && (ret = mieni_facetag_log_open(&s->log, ctx, s->log_urls, s->format)) < 0)
         return ret;
+    if (s->thumbs_dir && !s->thumbs && (ret = mieni_facetag_thumbs_create(&s->thumbs, ctx, s->thumbs_dir, s->max_faces)) < 0)
+        return ret;
     return open_tagger(ctx);
 }
 
@@ -605,6 +613,7 @@ static av_cold void uninit(AVFilterContext *ctx)
         log_stats(ctx);
     }
     mieni_facetag_log_close(&s->log, ctx);
+    mieni_facetag_thumbs_destroy(&s->thumbs);
     mien_tagger_destroy(&s->tagger);
     mien_face_engine_destroy(&s->engine);
     mien_gallery_close(&s->gallery);
