@@ -50,13 +50,12 @@ int mieni_db_fail(MienGallery *g, int rc, const char *what)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
-        return mieni_gallery_fail(g, MIEN_E_BUSY, "cannot %s: another process holds the gallery and did not let go within %d s",
-                                  what, MIENI_BUSY_MS / 1000);
+        return mieni_gallery_fail(g, MIEN_E_BUSY, "cannot %s: another process holds the %s and did not let go within %d s",
+                                  what, g->noun, MIENI_BUSY_MS / 1000);
     case SQLITE_CORRUPT:
-        return mieni_gallery_fail(g, MIEN_E_CORRUPT, "cannot %s: the file is damaged (%s); `mien check` tells how far, a backup "
-                                  "or an export brings the people back", what, cause);
+        return mieni_gallery_fail(g, MIEN_E_CORRUPT, "cannot %s: the file is damaged (%s); %s", what, cause, g->cure);
     case SQLITE_NOTADB:
-        return mieni_gallery_fail(g, MIEN_E_FORMAT, "is not a gallery (no SQLite database)");
+        return mieni_gallery_fail(g, MIEN_E_FORMAT, "is not a %s (no SQLite database)", g->noun);
     case SQLITE_FULL:
         return mieni_gallery_fail(g, MIEN_ERR(ENOSPC), "cannot %s: no space left on the device; nothing was changed", what);
     case SQLITE_READONLY:
@@ -68,7 +67,7 @@ int mieni_db_fail(MienGallery *g, int rc, const char *what)
     case SQLITE_CANTOPEN:
         err = g->db ? sqlite3_system_errno(g->db) : 0;
         return mieni_gallery_fail(g, MIEN_ERR(err > 0 ? err : EACCES), "cannot %s: %s (the folder must allow files beside the "
-                                  "gallery)", what, cause);
+                                  "%s)", what, cause, g->noun);
     case SQLITE_IOERR:
         err = g->db ? sqlite3_system_errno(g->db) : 0; /* may be left over from another call: only what fits counts */
         if (err != ENOSPC && err != EDQUOT && err != EROFS)
@@ -125,7 +124,7 @@ static int query_va(MienGallery *g, sqlite3_stmt **st, const char *sql, const ch
 {
     int rc = sqlite3_prepare_v2(g->db, sql, -1, st, NULL);
     if (rc != SQLITE_OK)
-        return mieni_db_fail(g, rc, "read the gallery's tables");
+        return mieni_db_fail(g, rc, "read its tables");
     int ret = bind_all(g, *st, fmt, ap);
     if (ret < 0) {
         sqlite3_finalize(*st);
@@ -278,7 +277,7 @@ static int wait_for_lock(void *priv, int n_before)
 }
 
 /* Everything that does not touch the file yet. Untrusted file: what its schema could run is switched off. */
-static int harden(MienGallery *g)
+int mieni_db_harden(MienGallery *g)
 {
     static const int off[] = { SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
                                SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL };
@@ -371,7 +370,7 @@ static int connect_as(MienGallery *g, int immutable)
     int rc = sqlite3_open_v2(uri ? uri : g->abs_path, &g->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     mien_free(uri);
     g->immutable = immutable;
-    int ret = rc == SQLITE_OK ? harden(g) : mieni_db_fail(g, rc, "open the file");
+    int ret = rc == SQLITE_OK ? mieni_db_harden(g) : mieni_db_fail(g, rc, "open the file");
     if (ret >= 0)
         ret = identify(g);
     if (ret >= 0 && may_write(g))
@@ -473,6 +472,8 @@ int mien_gallery_open(MienGallery **out, const char *path, MienGalleryFlags flag
     MienGallery *g = mien_calloc(1, sizeof(*g));
     if (!g)
         return mien_fail(log, ret, "%s: out of memory", path);
+    g->noun = "gallery";
+    g->cure = "`mien check` tells how far, a backup or an export brings the people back";
     g->log = log;
     g->flags = flags;
     g->index_stale = 1;

@@ -48,6 +48,7 @@ typedef struct MieniIndex {
 } MieniIndex;
 
 struct MienGallery {
+    const char *noun, *cure; /* for messages: what the file is, and what helps when it is damaged */
     char *path;        /* as given, for messages */
     char *abs_path;    /* from the root, so that chdir() changes nothing */
     MienGalleryFlags flags;
@@ -74,7 +75,7 @@ struct MienGallery {
     MienGalleryModel want;
 };
 
-/* ---- db.c */
+/* ---- db.c. The calls from mieni_db_fail on need no more of a handle than noun, cure, path, log, db and busy_ms: job.c has one of its own. */
 /* Every public call comes in here: (re)opens the connection if the file was replaced, refuses writing through a reader. */
 int mieni_db_enter(MienGallery *g, int write);
 /* The code for an SQLite result, and one line "PATH: what: cause". */
@@ -98,6 +99,9 @@ int mieni_db_end(MienGallery *g, int ret);
 void mieni_db_text(sqlite3_stmt *st, int column, char *buf, size_t buf_bytes);
 /* Empties the write-ahead log into the database. MIEN_E_BUSY (not logged) if somebody reads. */
 int mieni_db_checkpoint(MienGallery *g);
+
+/* A fresh connection made safe against what an untrusted file's schema could run; touches no file yet. */
+int mieni_db_harden(MienGallery *g);
 
 int64_t mieni_gallery_now_ms(void); /* monotonic */
 

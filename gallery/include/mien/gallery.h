@@ -146,6 +146,10 @@ int mien_gallery_use_similarity(MienGallery *gallery, MienSimilarityKind kind);
 /* 1 if another process (or reload) changed the file since the last call, else 0. Cheap: one pragma. */
 int mien_gallery_changed(MienGallery *gallery);
 
+/* SHA-256 of all that a search's answer can depend on: people, status, templates, calibration, learnt similarities, who has expired. The
+ * same in a backup; other after any change that may give another name. */
+int mien_gallery_fingerprint(MienGallery *gallery, char hex[65]);
+
 typedef struct MienGalleryStats {
     int64_t n_people, n_ignored, n_samples, file_bytes;
     int64_t n_expired, n_audit;
