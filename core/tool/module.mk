@@ -10,3 +10,7 @@ OBJS-tests/unit/test_appearances := $(O)/obj/core/tool/appearances.o
 $(O)/tests/unit/test_appearances: $(O)/obj/core/tool/appearances.o
 OBJS-tests/fuzz/fuzz_lists := $(addprefix $(O)/obj/core/tool/,pairs.o templates.o files.o out.o)
 $(O)/tests/fuzz/fuzz_lists: $(OBJS-tests/fuzz/fuzz_lists)
+OBJS-tests/unit/test_stitch := $(O)/obj/core/tool/stitch.o $(O)/obj/core/tool/words.o
+$(O)/tests/unit/test_stitch: $(OBJS-tests/unit/test_stitch)
+OBJS-tests/fuzz/fuzz_stitch := $(O)/obj/core/tool/stitch.o $(O)/obj/core/tool/words.o
+$(O)/tests/fuzz/fuzz_stitch: $(OBJS-tests/fuzz/fuzz_stitch)
