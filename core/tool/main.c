@@ -18,6 +18,7 @@ extern const Command cmd_model_list, cmd_model_show, cmd_model_import, cmd_model
 extern const Command cmd_style, cmd_preset_make, cmd_preset_list, cmd_preset_show, cmd_preset_check, cmd_preset_blend, cmd_layers;
 extern const Command cmd_calibrate, cmd_evaluate_identification;
 extern const Command cmd_train_similarity, cmd_train_triplet, cmd_migrate;
+extern const Command cmd_watch, cmd_watch_status;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
@@ -30,6 +31,7 @@ static const Command *const registry[] = {
     &cmd_export, &cmd_import, &cmd_backup, &cmd_check, &cmd_stats, &cmd_compact,
     &cmd_style, &cmd_preset_make, &cmd_preset_list, &cmd_preset_show, &cmd_preset_check, &cmd_preset_blend, &cmd_layers,
     &cmd_model_list, &cmd_model_show, &cmd_model_import, &cmd_model_check,
+    &cmd_watch, &cmd_watch_status,
     &cmd_help, &cmd_version,
 };
 
@@ -206,13 +208,14 @@ int main(int argc, char **argv)
         argc--, argv++;
         word = argv[1];
     }
-    const Command *c = strchr(word, ' ') ? NULL : command_find(word);
+    char name[64] = "";
+    if (argc > 2)
+        snprintf(name, sizeof(name), "%.30s %.30s", word, argv[2]);
+    const Command *c = strchr(word, ' ') || command_find(name) ? NULL : command_find(word);
     if (c) {
         status = run_command(&tool, c, argc - 2, argv + 2);
     } else if (family_count(word)) {
-        char name[64];
-        snprintf(name, sizeof(name), "%s %s", word, argc > 2 ? argv[2] : "");
-        c = argc > 2 && strlen(argv[2]) < 32 ? command_find(name) : NULL;
+        c = command_find(name);
         if (c) {
             status = run_command(&tool, c, argc - 3, argv + 3);
         } else if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {

@@ -14,3 +14,10 @@ OBJS-tests/unit/test_stitch := $(O)/obj/core/tool/stitch.o $(O)/obj/core/tool/wo
 $(O)/tests/unit/test_stitch: $(OBJS-tests/unit/test_stitch)
 OBJS-tests/fuzz/fuzz_stitch := $(O)/obj/core/tool/stitch.o $(O)/obj/core/tool/words.o
 $(O)/tests/fuzz/fuzz_stitch: $(OBJS-tests/fuzz/fuzz_stitch)
+WATCH_OBJS := $(addprefix $(O)/obj/core/tool/,watch_config.o watch_secrets.o watch_command.o watch_progress.o watch_log.o typed.o out.o)
+OBJS-tests/unit/test_watch := $(WATCH_OBJS)
+$(O)/tests/unit/test_watch: $(WATCH_OBJS)
+OBJS-tests/fault/test_watch := $(WATCH_OBJS)
+$(O)/tests/fault/test_watch: $(WATCH_OBJS)
+OBJS-tests/fuzz/fuzz_watch := $(WATCH_OBJS)
+$(O)/tests/fuzz/fuzz_watch: $(WATCH_OBJS)

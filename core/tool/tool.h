@@ -111,7 +111,7 @@ unsigned shared_option_bit(const Option *o); /* 0: every command takes it */
 /* opt.c: sets defaults in options and tool, parses argv (options anywhere, "--" ends them), moves the rest to the front of
  * argv and returns their number; -1 after a message. */
 int options_parse(const Command *command, Tool *tool, void *options, int argc, char **argv);
-/* words.c: the word nearest to what was typed among n, or NULL if none is near. */
+/* typed.c: the word nearest to what was typed among n, or NULL if none is near. */
 const char *nearest_word(const char *typed, const char *const *words, int n);
 /* Whole strings only: 0, or -1 if s is no number or (for the first) does not fit. */
 int parse_int64(const char *s, int64_t *v);
