@@ -19,6 +19,7 @@ extern const Command cmd_style, cmd_preset_make, cmd_preset_list, cmd_preset_sho
 extern const Command cmd_calibrate, cmd_evaluate_identification;
 extern const Command cmd_train_similarity, cmd_train_triplet, cmd_migrate;
 extern const Command cmd_watch, cmd_watch_status;
+extern const Command cmd_annotate;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
@@ -32,6 +33,7 @@ static const Command *const registry[] = {
     &cmd_style, &cmd_preset_make, &cmd_preset_list, &cmd_preset_show, &cmd_preset_check, &cmd_preset_blend, &cmd_layers,
     &cmd_model_list, &cmd_model_show, &cmd_model_import, &cmd_model_check,
     &cmd_watch, &cmd_watch_status,
+    &cmd_annotate,
     &cmd_help, &cmd_version,
 };
 

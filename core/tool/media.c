@@ -284,6 +284,50 @@ double media_duration_s(const Media *m)
     return m->video && m->format->duration > 0 ? (double)m->format->duration / AV_TIME_BASE : 0;
 }
 
+/* 1: noted, 0: it can't be cut, or negative. */
+static int note_key_frame(Media *m, int64_t **time_us, int64_t *n, int64_t *room, int64_t *end_us)
+{
+    const AVPacket *p = m->packet;
+    AVRational tb = m->format->streams[m->i_stream]->time_base;
+    int64_t start_us = m->format->start_time == AV_NOPTS_VALUE ? 0 : m->format->start_time;
+    if (p->pts == AV_NOPTS_VALUE)
+        return !(p->flags & AV_PKT_FLAG_KEY);
+    int64_t us = av_rescale_q(p->pts, tb, AV_TIME_BASE_Q) - start_us, to_us = us + av_rescale_q(p->duration, tb, AV_TIME_BASE_Q);
+    *end_us = to_us > *end_us ? to_us : *end_us;
+    if (!(p->flags & AV_PKT_FLAG_KEY) || (p->flags & AV_PKT_FLAG_DISCARD))
+        return 1;
+    if (*n && us <= (*time_us)[*n - 1])
+        return 0;
+    if (*n == *room) {
+        *room = *room ? 2 * *room : 256;
+        int64_t *more = mien_realloc_array(*time_us, (size_t)*room, sizeof(*more));
+        if (!more)
+            return fail(m, AVERROR(ENOMEM), "");
+        *time_us = more;
+    }
+    (*time_us)[(*n)++] = us;
+    return 1;
+}
+
+int64_t media_key_frames(Media *m, int64_t **time_us, int64_t *end_us)
+{
+    int64_t n = 0, room = 0;
+    int ret = 1;
+    *time_us = NULL;
+    *end_us = 0;
+    while (ret > 0 && !interrupted() && av_read_frame(m->format, m->packet) >= 0) {
+        if (m->packet->stream_index == m->i_stream)
+            ret = note_key_frame(m, time_us, &n, &room, end_us);
+        av_packet_unref(m->packet);
+    }
+    if (ret <= 0) {
+        mien_free(*time_us);
+        *time_us = NULL;
+        return ret;
+    }
+    return n;
+}
+
 /* ---- a frame as upright RGB */
 
 static int reserve(uint8_t **buf, size_t *have, size_t want)

@@ -16,6 +16,10 @@ void media_close(Media **media);
 
 int media_is_video(const Media *media);
 double media_duration_s(const Media *media);  /* 0: unknown */
+/* Where the film could be cut: times of its key frames, in microseconds as ffmpeg counts them (the file's beginning is 0), ascending. Reads
+ * the whole file; media_next gives nothing afterwards. end_us: when its last frame ends. The caller frees *time_us by mien_free.
+ * Returns how many; 0 where time stamps are missing or jump back, so that it cannot be cut. */
+int64_t media_key_frames(Media *media, int64_t **time_us, int64_t *end_us);
 const char *media_sha256(Media *media);       /* of the file, 64 hex digits; NULL if it cannot be read (logged) */
 
 /* The next frame: turned as its orientation tag or display matrix says, transparent parts on white, full-range RGB. img is valid
