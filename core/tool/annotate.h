@@ -19,7 +19,7 @@
 #define OVERLAP_US 2000000 /* past a cut: enough for the next part to have seen who is there */
 
 typedef struct AnnotateOptions {
-    const char *out, *jobs, *ffmpeg, *filter;
+    const char *out, *jobs, *ffmpeg, *filter, *formats;
     double segment_s;
     int workers, threads, tries, video, keep, redo, retry, take_over, dry_run;
     int status, merge; /* what to do instead */
@@ -30,6 +30,7 @@ typedef struct AnnotateOptions {
 /* How parts are made; the same on every machine. "" where there is none. */
 typedef struct Recipe {
     const char *ffmpeg, *filter, *gallery, *models, *encoder, *work;
+    const char *formats; /* of logs beside the JSON lines: "vtt,srt" */
     int threads, video;
 } Recipe;
 
@@ -76,6 +77,9 @@ typedef struct PartRun {
     char tmp[PATH_MAX]; /* results so far, without their endings */
 } PartRun;
 
+/* Results that are published as they are, by their endings (NULL past the last): "mkv", "vtt" … */
+extern const char *const part_products[];
+int part_has_product(const Recipe *recipe, const char *ending);
 /* The path of a result in the work folder: KEY.ENDING. */
 void part_path(char buf[PATH_MAX], const char *work, const char *key, const char *ending);
 int part_is_there(const char *work, const char *key);

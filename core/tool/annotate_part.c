@@ -9,7 +9,19 @@
 
 #include "mien/common.h"
 
-static const char *const endings[] = { "frames", "mkv", "jsonl" }; /* the log last: where it is, all is */
+static const char *const endings[] = { "frames", "mkv", "vtt", "srt", "csv", "ffmeta", "jsonl" }; /* the log last: where it is, all is */
+const char *const part_products[] = { "mkv", "vtt", "srt", "csv", "ffmeta", NULL };
+
+int part_has_product(const Recipe *r, const char *ending)
+{
+    size_t n = strlen(ending);
+    if (!strcmp(ending, "mkv"))
+        return r->video;
+    for (const char *p = r->formats; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ','))
+        if (strcspn(p, ",") == n && !strncmp(p, ending, n))
+            return 1;
+    return 0;
+}
 
 void part_path(char buf[PATH_MAX], const char *work, const char *key, const char *ending)
 {
@@ -83,9 +95,16 @@ static void put_log_name(Words *w, const char *path)
 static void put_chain(Words *w, const PartRun *run, const Recipe *r)
 {
     const char *const option[][2] = { { "gallery", r->gallery }, { "models", r->models }, { "encoder", r->encoder } };
-    words_put(w, "facetag=format=jsonl:log=file\\\\:");
+    words_put(w, "facetag=log=file\\\\:");
     put_log_name(w, run->tmp);
     words_put(w, ".jsonl");
+    for (int i = 1; part_products[i]; i++)
+        if (part_has_product(r, part_products[i])) {
+            words_put(w, "|file\\\\:");
+            put_log_name(w, run->tmp);
+            words_put(w, ".");
+            words_put(w, part_products[i]);
+        }
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(option); i++)
         if (*option[i][1]) {
             words_put(w, ":");
@@ -212,7 +231,7 @@ static int give_names(const PartRun *run, const Recipe *r)
     int ret = 0;
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(endings) && ret >= 0; i++) {
         char from[PATH_MAX], to[PATH_MAX];
-        int wanted = !strcmp(endings[i], "jsonl") || (run->is_cut && !strcmp(endings[i], "frames")) || (r->video && !strcmp(endings[i], "mkv"));
+        int wanted = !strcmp(endings[i], "jsonl") || (run->is_cut && !strcmp(endings[i], "frames")) || part_has_product(r, endings[i]);
         if (snprintf(from, sizeof(from), "%s.%s", run->tmp, endings[i]) >= (int)sizeof(from))
             ret = MIEN_ERR(ENAMETOOLONG);
         part_path(to, r->work, run->part.key, endings[i]);

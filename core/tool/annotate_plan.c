@@ -77,9 +77,11 @@ static int hash_params(Annotate *a)
     char text[64];
     snprintf(text, sizeof(text), "1\n%d\n%.6f\n", a->o->video, a->o->segment_s);
     words_put(&w, text);
-    words_put(&w, a->recipe.encoder);
-    words_put(&w, "\n");
-    words_put(&w, a->recipe.filter);
+    const char *const part[] = { a->recipe.encoder, a->recipe.formats, a->recipe.filter };
+    for (size_t i = 0; i < MIEN_ARRAY_ELEMS(part); i++) {
+        words_put(&w, part[i]);
+        words_put(&w, "\n");
+    }
     if (w.failed)
         return tool_error(a->tool, "out of memory"), MIEN_ERR(ENOMEM);
     mieni_sha256_hex(w.at, w.bytes, a->params);
@@ -114,7 +116,8 @@ int annotate_open(Annotate *a)
     if (a->tool->models && !realpath(a->tool->models, a->models))
         return tool_error(a->tool, "%s: %s", safe(a->tool->models), strerror(errno)), MIEN_ERR(errno);
     a->recipe = (Recipe){ .ffmpeg = a->ffmpeg, .filter = a->o->filter ? a->o->filter : "", .gallery = a->gallery, .models = a->models,
-                          .encoder = a->tool->encoder ? a->tool->encoder : "", .video = a->o->video };
+                          .encoder = a->tool->encoder ? a->tool->encoder : "", .formats = a->o->formats ? a->o->formats : "",
+                          .video = a->o->video };
     if ((!a->detect_only && (ret = fingerprint(a, a->gallery_hash)) < 0) || (ret = hash_params(a)) < 0)
         return ret;
     if (!a->o->dry_run || !access(a->o->out, F_OK))

@@ -161,6 +161,8 @@ void annotate_tell(Annotate *a, const char *path, const char *state, const char 
     } else if (!strcmp(state, "failed")) {
         tool_error(a->tool, "%s: %s", safe(path), safe(reason));
     } else {
+        if (a->progress.on && a->progress.shown_s > 0)
+            fputs("\r\033[K", stderr); /* the line that the cursor stands in */
         tool_note(a->tool, "%s: %s%s%s%s", safe(path), state, *reason ? " (" : "", *reason ? safe(reason) : "", *reason ? ")" : "");
         fflush(stdout);
     }
@@ -266,17 +268,22 @@ static int publish_log(Annotate *a, const MienJobFile *f, const MienJobPart *par
     return ret;
 }
 
-/* Where it has been renamed already, we were killed between that and the job file's line. */
-static int publish_video(Annotate *a, const MienJobFile *f, const MienJobPart *part)
+/* All that are there, since --merge does not know what was asked for. Where one is not, it was not asked for, or we were killed between its
+ * renaming and the job file's line. */
+static int publish_products(Annotate *a, const MienJobFile *f, const MienJobPart *part)
 {
     char from[PATH_MAX], to[PATH_MAX];
-    part_path(from, a->work, part->key, "mkv");
-    if (snprintf(to, sizeof(to), "%s/%s.annotated.mkv", a->out, f->result) >= (int)sizeof(to))
-        return MIEN_ERR(ENAMETOOLONG);
-    if (access(from, F_OK))
-        return access(to, F_OK) ? MIEN_ERR(ENOENT) : 0;
-    int ret = make_folders_above(to);
-    return ret < 0 ? ret : rename(from, to) < 0 ? MIEN_ERR(errno) : 0;
+    int ret = 0;
+    for (const char *const *p = part_products; *p && ret >= 0; p++) {
+        part_path(from, a->work, part->key, *p);
+        if (access(from, F_OK))
+            continue;
+        if (snprintf(to, sizeof(to), "%s/%s%s.%s", a->out, f->result, strcmp(*p, "mkv") ? "" : ".annotated", *p) >= (int)sizeof(to))
+            return MIEN_ERR(ENAMETOOLONG);
+        if ((ret = make_folders_above(to)) >= 0 && rename(from, to) < 0)
+            ret = MIEN_ERR(errno);
+    }
+    return ret;
 }
 
 typedef struct Publishing {
@@ -296,8 +303,8 @@ static int publish_film(void *priv, const MienJobFile *f)
     mien_free(p->part);
     p->n = mien_jobs_parts(p->a->jobs, f->id, -1, &p->part);
     int ret = p->n;
-    if (ret >= 0 && p->a->recipe.video)
-        ret = publish_video(p->a, f, p->part);
+    if (ret >= 0)
+        ret = publish_products(p->a, f, p->part);
     return ret < 0 ? ret : publish_log(p->a, f, p->part, p->n);
 }
 

@@ -30,7 +30,7 @@
 
 /* ---- the run's file: fields, each ended by a NUL, since paths may hold anything else */
 
-enum { RUN_FORMAT, RUN_FFMPEG, RUN_FILTER, RUN_GALLERY, RUN_MODELS, RUN_ENCODER, RUN_WORK, RUN_THREADS, RUN_VIDEO, RUN_PER_ELEMENT, RUN_HEAD };
+enum { RUN_FORMAT, RUN_FFMPEG, RUN_FILTER, RUN_GALLERY, RUN_MODELS, RUN_ENCODER, RUN_WORK, RUN_FORMATS, RUN_THREADS, RUN_VIDEO, RUN_PER_ELEMENT, RUN_HEAD };
 enum { TASK_KEY, TASK_PATH, TASK_NUMBER, TASK_FROM, TASK_TO, TASK_FIELDS };
 
 static void put_field(Words *w, const char *s)
@@ -48,7 +48,7 @@ static void put_number(Words *w, int64_t v)
 static void put_head(Words *w, const Recipe *r, int64_t n_per_element)
 {
     put_field(w, FORMAT);
-    const char *const text[] = { r->ffmpeg, r->filter, r->gallery, r->models, r->encoder, r->work };
+    const char *const text[] = { r->ffmpeg, r->filter, r->gallery, r->models, r->encoder, r->work, r->formats };
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(text); i++)
         put_field(w, text[i]);
     put_number(w, r->threads);
@@ -162,7 +162,7 @@ int annotate_task(const Tool *tool, const char *run_file)
     if (ret >= 0) {
         const char *const *h = run.field;
         Recipe r = { .ffmpeg = h[RUN_FFMPEG], .filter = h[RUN_FILTER], .gallery = h[RUN_GALLERY], .models = h[RUN_MODELS], .encoder = h[RUN_ENCODER],
-                     .work = h[RUN_WORK], .threads = (int)number_of(h[RUN_THREADS]), .video = (int)number_of(h[RUN_VIDEO]) };
+                     .work = h[RUN_WORK], .formats = h[RUN_FORMATS], .threads = (int)number_of(h[RUN_THREADS]), .video = (int)number_of(h[RUN_VIDEO]) };
         int64_t n_per = number_of(h[RUN_PER_ELEMENT]);
         owner_of_this_process(&me);
         for (int64_t i = element * n_per; i < (element + 1) * n_per && i < run.n_tasks && ret >= 0; i++) {

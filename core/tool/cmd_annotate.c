@@ -123,6 +123,14 @@ static int check_options(const Annotate *a, int n_args)
         return tool_error(a->tool, "--out DIR is missing: where the results go");
     if (o->video && o->segment_s > 0)
         return tool_error(a->tool, "--video is made of whole films: leave --segment out");
+    if (o->formats && o->segment_s > 0)
+        return tool_error(a->tool, "--formats are of whole films: leave --segment out");
+    for (const char *p = o->formats ? o->formats : ""; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
+        char word[16];
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(p, ","), p);
+        if (!strcmp(word, "mkv") || !part_has_product(&(Recipe){ .formats = "vtt,srt,csv,ffmeta" }, word))
+            return tool_error(a->tool, "--formats knows vtt, srt, csv and ffmeta, not '%s'", safe(word));
+    }
     if (o->segment_s > 0 && o->segment_s * 1e6 < 2 * OVERLAP_US)
         return tool_error(a->tool, "--segment %g is too short: parts overlap by %d s", o->segment_s, OVERLAP_US / 1000000);
     if (o->submit_only && !o->slurm)
@@ -197,6 +205,7 @@ static const Option annotate_options[] = {
                 "films or parts worked on at a time; with --slurm, array elements"),
     OPT_INT_ROW(AnnotateOptions, threads, "threads", 't', 0, 0, 256, NULL, "cores divided by workers; with --slurm 1", "threads of each ffmpeg"),
     OPT_TEXT_ROW(AnnotateOptions, filter, "filter", 'f', "OPTIONS", NULL, "more options of facetag, as in a filter chain: interval=2:liveness=report"),
+    OPT_TEXT_ROW(AnnotateOptions, formats, "formats", 0, "LIST", NULL, "the log in these formats as well: vtt, srt, csv, ffmeta, between commas"),
     OPT_FLAG_ROW(AnnotateOptions, video, "video", 0, "also a video with boxes and names in it, the sound as it is"),
     OPT_REAL_ROW(AnnotateOptions, segment_s, "segment", 's', 0, 0, 86400, "seconds", "whole films",
                  "cut films at the first key frame after so long, work on the parts at the same time, join their logs"),

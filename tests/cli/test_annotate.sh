@@ -97,7 +97,12 @@ cp film.mp4 a.mp4
 t "two of one name" 0 annotate a.mp4 --out "$o"
 is "have two results" [ "$(find "$o" -maxdepth 1 -name 'a.mp4.*.jsonl' -printf x)" = x ]
 
-t "a video" 0 annotate film.mp4 --out v --video
+t "a format that is none" 2 annotate film.mp4 --out v --formats vtt,doc
+err_has "not 'doc'"
+t "a video and other formats" 0 annotate film.mp4 --out v --video --formats vtt,csv
+ff -i film.mp4 -filter_threads 1 -vf "facetag=gallery=$g:log=ref.vtt" -f null -
+is "as ffmpeg writes them" cmp ref.vtt v/film.mp4.vtt
+is "each" [ -s v/film.mp4.csv ]
 is "with its sound" [ "$(ffprobe -v error -show_entries stream=codec_name -of csv=p=0 v/film.mp4.annotated.mkv | sort | tr '\n' ' ')" = "aac h264 " ]
 is "and its log" same v/film.mp4.jsonl
 t "no gallery is needed to find faces" 0 "$mien" annotate film.mp4 --out d --ffmpeg "$ffmpeg" --filter mode=detect
@@ -146,6 +151,9 @@ is "was told so" grep -q -- '--array=0-2%2 .*--partition cpu --nice --time=10 ' 
 no_wall s/long.mp4.jsonl >a; no_wall q/long.mp4.jsonl >b
 is "gives the same" cmp a b
 is "no copy of the gallery stays" [ -z "$(ls q/.annotate)" ]
+t "a video from a cluster" 0 annotate film.mp4 --out q --slurm --video --formats srt --submit-only
+t "is taken later" 0 "$mien" annotate --merge q
+is "with all that was asked for" [ -s q/film.mp4.annotated.mkv -a -s q/film.mp4.srt ]
 echo broken >z.mp4
 t "a broken film" 0 annotate z.mp4 --out q --slurm --submit-only
 t "later" 1 "$mien" annotate --merge q
