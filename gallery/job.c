@@ -311,7 +311,8 @@ int mien_jobs_redo(MienJobs *j, int64_t file)
     return ret < 0 ? ret : mieni_db_end(&j->db, redo(j, file));
 }
 
-#define PART_COLUMNS "file, number, key, from_us, to_us, state, tries, host, boot, task, pid, pid_started, started"
+#define PART_COLUMNS "file, number, key, from_us, to_us, state, tries, host, boot, task, pid, pid_started, started," \
+    " (SELECT finished IS NOT NULL FROM file WHERE id = part.file)"
 
 static void read_part_row(sqlite3_stmt *st, MienJobPart *p)
 {
@@ -329,6 +330,7 @@ static void read_part_row(sqlite3_stmt *st, MienJobPart *p)
     p->owner.pid = sqlite3_column_int64(st, 10);
     p->owner.pid_started = sqlite3_column_int64(st, 11);
     mieni_db_text(st, 12, p->started, sizeof(p->started));
+    p->is_published = sqlite3_column_int(st, 13);
 }
 
 static int claim(MienJobs *j, const MienJobOwner *o, MienJobPart *part)

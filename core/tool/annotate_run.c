@@ -88,20 +88,22 @@ int annotate_recover(Annotate *a)
 
 /* ---- what is left over */
 
-/* KEY.tmp-HOST-PID.ENDING and KEY.state, of a part that nobody works on. */
-static int is_leftover_of_part(const char *name, const MienJobPart *running, int n)
+/* KEY.…, of a part that nobody works on and whose result nobody waits for. While a cluster's run lasts, what is published stays too: an array
+ * element that is started again must see that it is done. */
+static int is_leftover_of_part(const char *name, const MienJobPart *part, int n, int has_run)
 {
     size_t key_bytes = strcspn(name, ".");
-    if (key_bytes != 64 || (strncmp(name + key_bytes, ".tmp-", 5) && strcmp(name + key_bytes, ".state")))
+    int is_unfinished = !strncmp(name + key_bytes, ".tmp-", 5) || !strcmp(name + key_bytes, ".state");
+    if (key_bytes != 64 || (has_run && !is_unfinished))
         return 0;
     for (int i = 0; i < n; i++)
-        if (!strncmp(name, running[i].key, key_bytes))
-            return 0;
+        if (!strncmp(name, part[i].key, key_bytes))
+            return part[i].state != MIEN_JOB_RUNNING && (is_unfinished || part[i].is_published);
     return 1;
 }
 
 /* run-STAMP-PID.ENDING, of a job whose parts have all ended; one that is being submitted is its process's. Output that says something is kept. */
-static int is_leftover_of_run(const char *work, const char *name, const MienJobPart *running, int n)
+static int is_leftover_of_run(const char *work, const char *name, const MienJobPart *part, int n)
 {
     const char *run = name + 4;
     size_t bytes = strcspn(run, ".");
@@ -113,7 +115,7 @@ static int is_leftover_of_run(const char *work, const char *name, const MienJobP
         return 0;
     snprintf(pid, sizeof(pid), "%.*s", (int)(run + bytes - dash - 1), dash + 1);
     for (int i = 0; i < n; i++)
-        if (task_is_of_run(&running[i].owner, run, bytes))
+        if (part[i].state == MIEN_JOB_RUNNING && task_is_of_run(&part[i].owner, run, bytes))
             return 0;
     if (parse_int64(pid, &v) || (v != getpid() && started_at(v)))
         return 0;
@@ -123,24 +125,46 @@ static int is_leftover_of_run(const char *work, const char *name, const MienJobP
     return snprintf(path, sizeof(path), "%s/%s", work, name) < (int)sizeof(path) && !stat(path, &st) && !st.st_size;
 }
 
+static int is_run(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return !strncmp(name, "run-", 4) && dot && !strcmp(dot, ".tasks");
+}
+
+static int has_run(const char *work)
+{
+    DIR *d = opendir(work);
+    struct dirent *e;
+    int found = 0;
+    while (d && !found && (e = readdir(d)))
+        found = is_run(e->d_name);
+    if (d)
+        closedir(d);
+    return found;
+}
+
 void annotate_sweep(Annotate *a)
 {
     struct dirent **entry;
-    MienJobPart *running = NULL;
+    MienJobPart *part = NULL;
     char path[PATH_MAX];
     /* names first: what appears after this belongs to parts that begin after it */
     int n_entries = scandir(a->work, &entry, NULL, NULL);
-    int n = mien_jobs_choose_all(a->jobs) < 0 ? -1 : mien_jobs_parts(a->jobs, 0, MIEN_JOB_RUNNING, &running);
-    for (int i = 0; i < n_entries; i++) {
-        const char *name = entry[i]->d_name;
-        if (n >= 0 && (is_leftover_of_part(name, running, n) || is_leftover_of_run(a->work, name, running, n)) &&
-            snprintf(path, sizeof(path), "%s/%s", a->work, name) < (int)sizeof(path))
-            unlink(path);
-        free(entry[i]);
+    int n = mien_jobs_choose_all(a->jobs) < 0 ? -1 : mien_jobs_parts(a->jobs, 0, -1, &part);
+    for (int pass = 0; pass < 2 && n >= 0; pass++) {
+        int lasts = pass && has_run(a->work); /* after the first pass, which removes runs */
+        for (int i = 0; i < n_entries; i++) {
+            const char *name = entry[i]->d_name;
+            int is_left = pass ? is_leftover_of_part(name, part, n, lasts) : is_leftover_of_run(a->work, name, part, n);
+            if (is_left && snprintf(path, sizeof(path), "%s/%s", a->work, name) < (int)sizeof(path))
+                unlink(path);
+        }
     }
+    for (int i = 0; i < n_entries; i++)
+        free(entry[i]);
     if (n_entries >= 0)
         free(entry);
-    mien_free(running);
+    mien_free(part);
 }
 
 /* ---- telling */
@@ -314,7 +338,8 @@ static int publish_one(Annotate *a)
     Publishing p = { .a = a };
     int ret = mien_jobs_publish(a->jobs, 0, publish_film, &p);
     if (ret > 0) {
-        for (int i = 0; i < p.n; i++)
+        int lasts = has_run(a->work); /* then annotate_sweep cleans up, later */
+        for (int i = 0; i < p.n && !lasts; i++)
             part_clean(a->work, p.part[i].key, NULL);
         annotate_tell(a, p.path, "done", p.reason);
     } else if (ret == MIEN_ERR(ENOENT)) {

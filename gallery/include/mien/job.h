@@ -64,6 +64,7 @@ typedef struct MienJobPart {
     int64_t from_us, to_us; /* stretch of the film's time; to_us < 0: to the end */
     MienJobState state;
     int n_tries;
+    int is_published;   /* written: its film is done */
     MienJobOwner owner; /* of a running part */
     char started[32];   /* of a running part: ISO 8601, UTC */
 } MienJobPart;
