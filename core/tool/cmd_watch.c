@@ -303,7 +303,7 @@ static int set_up(Supervisor *s, WatchConfig *c)
         tool_error(s->tool, "out of memory");
         return -1;
     }
-    if (make_folder(s->tool, s->run) < 0 || make_folder(s->tool, s->host.logs) < 0 || lock(s) < 0 || catch_signals(s) < 0)
+    if (make_folder(s->tool, s->run) < 0 || make_folder(s->tool, s->host.logs) < 0 || lock(s) < 0)
         return -1;
     int ret = status_serve(&s->status, s->run);
     if (ret < 0) {
@@ -368,14 +368,14 @@ static int run_watch(Tool *tool, const void *options, int n_args, char **args)
         s.status.client[i].fd = -1;
     s.host = (CameraHost){ .tool = tool, .rng = (uint64_t)getpid() << 32 ^ (uint64_t)time(NULL) };
     s.since = s.reloaded = (int64_t)time(NULL);
-    if (watch_file_enter(tool, args[0], &s.path) < 0 || watch_file_read(&c, tool, s.path, why, sizeof(why)) < 0) {
-        mien_free(s.path);
+    if ((!o->check && catch_signals(&s) < 0) || watch_file_enter(tool, args[0], &s.path) < 0 || watch_file_read(&c, tool, s.path, why, sizeof(why)) < 0) {
+        tear_down(&s);
         return STATUS_ERROR;
     }
     watch_file_check_modes(&c, tool, s.path);
     if (o->check) {
         status = show_commands(tool, &c);
-    } else if (set_up(&s, &c) >= 0 && !interrupted()) {
+    } else if (set_up(&s, &c) >= 0) {
         loop(&s);
         status = STATUS_OK;
     }

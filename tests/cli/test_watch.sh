@@ -202,6 +202,12 @@ else
     echo 'ok full disk # SKIP no right to mount a small file system'
 fi
 
+# ---- the same at random: 200 kills are tests/soak/kill_watch.sh's own
+cd "$OLDPWD" || exit 1
+sh tests/soak/kill_watch.sh 8
+[ $? = 0 ] || n_bad=$((n_bad + 1))
+cd "$work" || exit 1
+
 # ---- the real thing: a camera over RTSP that wants a password
 if [ ! -x "$MIEN_BUILD/bin/ffmpeg" ]; then
     echo 'ok rtsp # SKIP configured with --disable-dropin'
