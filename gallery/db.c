@@ -429,13 +429,24 @@ static int connect_path(MienGallery *g)
     return g->quiet ? ret : mien_fail(g->log, ret, "%s: %s", g->path, g->err_text);
 }
 
-static int same_file(const MienGallery *g, const struct stat *st)
+static int same_file(MienGallery *g, const struct stat *st)
 {
     if (st->st_dev != g->st.st_dev || st->st_ino != g->st.st_ino)
         return 0;
+    if (st->st_size == g->st.st_size && st->st_mtim.tv_sec == g->st.st_mtim.tv_sec && st->st_mtim.tv_nsec == g->st.st_mtim.tv_nsec)
+        return 1;
     /* An immutable file has no data_version; its times are all there is to see. */
-    return !g->immutable || (st->st_size == g->st.st_size && st->st_mtim.tv_sec == g->st.st_mtim.tv_sec &&
-                             st->st_mtim.tv_nsec == g->st.st_mtim.tv_nsec);
+    if (g->immutable)
+        return 0;
+    g->touched = 1;
+    g->st = *st;
+    return 1;
+}
+
+int mieni_db_reconnect(MienGallery *g)
+{
+    disconnect(g);
+    return connect_path(g);
 }
 
 int mieni_db_enter(MienGallery *g, int write)

@@ -66,6 +66,8 @@ struct MienGallery {
     uint64_t changes, changes_told; /* counted, and told to mien_gallery_changed */
     int64_t version_seen;           /* PRAGMA data_version of the index */
     int index_stale;
+    int touched;       /* the file's size or times are others than when it was last looked at */
+    char head[65];     /* of the audit log, when the index was read: says which state that was */
     int warned;        /* the code that the last failed refresh was warned about; 0: it went well */
     int64_t retry_at_ms;
     MieniIndex index;
@@ -78,6 +80,8 @@ struct MienGallery {
 /* ---- db.c. The calls from mieni_db_fail on need no more of a handle than noun, cure, path, log, db and busy_ms: job.c has one of its own. */
 /* Every public call comes in here: (re)opens the connection if the file was replaced, refuses writing through a reader. */
 int mieni_db_enter(MienGallery *g, int write);
+/* Closes the connection and opens the file that has the name now; what SQLite remembers of its pages goes. */
+int mieni_db_reconnect(MienGallery *g);
 /* The code for an SQLite result, and one line "PATH: what: cause". */
 int mieni_db_fail(MienGallery *g, int rc, const char *what);
 int mieni_gallery_fail(MienGallery *g, int err, const char *fmt, ...) MIEN_PRINTF(3, 4);

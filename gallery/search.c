@@ -165,12 +165,24 @@ static int load_similarity(MienGallery *g, MieniIndex *x)
     return 0;
 }
 
+/* The newest line of the audit log; "" if there is none. */
+static int read_head(MienGallery *g, char head[65])
+{
+    sqlite3_stmt *st = NULL;
+    int ret = mieni_db_query(g, &st, "SELECT hash FROM audit ORDER BY id DESC LIMIT 1", "");
+    head[0] = '\0';
+    if (ret >= 0 && (ret = mieni_db_step(g, st, "read the audit log")) > 0)
+        mieni_db_text(st, 0, head, 65);
+    sqlite3_finalize(st);
+    return ret < 0 ? ret : 0;
+}
+
 static int load_all(MienGallery *g, MieniIndex *x)
 {
     MienGalleryModel model;
     int64_t model_id;
     int ret;
-    if ((ret = poll_version(g)) < 0 || (ret = mieni_model_read(g, &model, &model_id)) < 0)
+    if ((ret = poll_version(g)) < 0 || (ret = read_head(g, g->head)) < 0 || (ret = mieni_model_read(g, &model, &model_id)) < 0)
         return ret;
     x->dim = model.dim;
     x->ld_elems = (model.dim + 15) / 16 * 16;
@@ -207,25 +219,45 @@ static int load_index(MienGallery *g)
     return 0;
 }
 
+/* The file was written and no commit seen. Mostly somebody's log was put into it, which changes nothing. But a backup may have been copied over
+ * it: SQLite does not notice and goes on with the pages that it remembers. */
+static int look_behind(MienGallery *g)
+{
+    char head[65];
+    int stale = g->index_stale, ret = mieni_db_reconnect(g);
+    g->version_seen = -1;
+    if (ret >= 0 && (ret = poll_version(g)) >= 0)
+        ret = read_head(g, head);
+    if (ret < 0)
+        return ret;
+    g->index_stale = stale;
+    if (strcmp(head, g->head)) {
+        g->changes++;
+        g->index_stale = 1;
+    }
+    return 0;
+}
+
 static int try_refresh(MienGallery *g)
 {
+    uint64_t changes = g->changes;
     int ret = mieni_db_enter(g, 0);
     if (ret >= 0)
         ret = poll_version(g);
+    if (ret >= 0 && g->touched && g->changes == changes && g->index.probe)
+        ret = look_behind(g);
+    if (ret >= 0)
+        g->touched = 0;
     if (ret >= 0 && g->index_stale)
         ret = load_index(g);
     return ret;
 }
 
-/* Makes the index what the file is. With an index from before, failing is no reason to stop: a warning, another try a second
- * later. */
-static int refresh(MienGallery *g)
+/* Follows the file for somebody who cannot stop: no lock is waited for, one warning, another try a second later, one line when it is over. */
+static void follow(MienGallery *g)
 {
-    int have = g->index.probe != NULL;
-    if (!have)
-        return try_refresh(g);
     if (g->warned && mieni_gallery_now_ms() < g->retry_at_ms)
-        return 0;
+        return;
     g->busy_ms = RETRY_BUSY_MS;
     g->quiet++;
     int ret = try_refresh(g);
@@ -235,22 +267,28 @@ static int refresh(MienGallery *g)
         g->index_stale = 1;
         g->retry_at_ms = mieni_gallery_now_ms() + 1000;
         if (ret != g->warned)
-            mien_log(g->log, MIEN_LOG_WARN, "%s: %s; the search goes on with the people read before", g->path, g->err_text);
+            mien_log(g->log, MIEN_LOG_WARN, "%s: %s; %s", g->path, g->err_text,
+                     g->index.probe ? "the search goes on with the people read before" : "nobody is known until it can be read");
     } else if (g->warned) {
         mien_log(g->log, MIEN_LOG_INFO, "%s: can be read again", g->path);
     }
     g->warned = ret < 0 ? ret : 0;
+}
+
+/* Makes the index what the file is. */
+static int refresh(MienGallery *g)
+{
+    if (!g->index.probe)
+        return try_refresh(g);
+    follow(g);
     return 0;
 }
 
 int mien_gallery_changed(MienGallery *g)
 {
-    g->quiet++;
-    if (!g->warned || mieni_gallery_now_ms() >= g->retry_at_ms) {
-        if (mieni_db_enter(g, 0) >= 0)
-            poll_version(g); /* what fails here is told by the next search */
-    }
-    g->quiet--;
+    follow(g);
+    if (g->warned) /* told as a change when it can be read */
+        return 0;
     int changed = g->changes != g->changes_told;
     g->changes_told = g->changes;
     return changed;

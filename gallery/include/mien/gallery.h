@@ -143,7 +143,10 @@ int mien_gallery_similarity(MienGallery *gallery, MienSimilarityKind kind, MienG
  * with a line that says how to learn one: nothing changed. */
 int mien_gallery_use_similarity(MienGallery *gallery, MienSimilarityKind kind);
 
-/* 1 if another process (or reload) changed the file since the last call, else 0. Cheap: one pragma. */
+/* 1 if another process changed or replaced the file since the last call, else 0: for programs that run on, to be called a few times a
+ * second. Cheap unless there is a change (one stat, one pragma); then the people are read. While the file cannot be read (locked, gone,
+ * damaged, another's) this waits for nothing, logs one warning, tries again every second and logs one line when it is over; searches go on with the
+ * people read before. */
 int mien_gallery_changed(MienGallery *gallery);
 
 /* SHA-256 of all that a search's answer can depend on: people, status, templates, calibration, learnt similarities, who has expired. The
