@@ -20,6 +20,7 @@ extern const Command cmd_calibrate, cmd_evaluate_identification;
 extern const Command cmd_train_similarity, cmd_train_triplet, cmd_migrate;
 extern const Command cmd_watch, cmd_watch_status;
 extern const Command cmd_annotate;
+extern const Command cmd_timeline;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
@@ -34,6 +35,7 @@ static const Command *const registry[] = {
     &cmd_model_list, &cmd_model_show, &cmd_model_import, &cmd_model_check,
     &cmd_watch, &cmd_watch_status,
     &cmd_annotate,
+    &cmd_timeline,
     &cmd_help, &cmd_version,
 };
 

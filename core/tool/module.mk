@@ -21,3 +21,5 @@ OBJS-tests/fault/test_watch := $(WATCH_OBJS)
 $(O)/tests/fault/test_watch: $(WATCH_OBJS)
 OBJS-tests/fuzz/fuzz_watch := $(WATCH_OBJS)
 $(O)/tests/fuzz/fuzz_watch: $(WATCH_OBJS)
+OBJS-tests/fuzz/fuzz_event := $(O)/obj/core/tool/event_read.o
+$(O)/tests/fuzz/fuzz_event: $(O)/obj/core/tool/event_read.o

@@ -56,6 +56,7 @@ static int word_index(const char *words, const char *value)
 static int set_option(const Tool *tool, const Option *o, void *base, const char *value)
 {
     void *at = (char *)base + o->offset;
+    TextList *list = at;
     int64_t i;
     double x;
     switch (o->type) {
@@ -67,6 +68,13 @@ static int set_option(const Tool *tool, const Option *o, void *base, const char 
         return 0;
     case OPT_TEXT:
         *(const char **)at = value;
+        return 0;
+    case OPT_LIST:
+        if (list->n == (int)MIEN_ARRAY_ELEMS(list->item)) {
+            tool_error(tool, "--%s can be given %d times at most", o->name, list->n);
+            return -1;
+        }
+        list->item[list->n++] = value;
         return 0;
     case OPT_INT:
         if (parse_int64(value, &i) || (double)i < o->min || (double)i > o->max) {
@@ -100,6 +108,8 @@ static void set_defaults(const Option *table, void *base)
             *(double *)at = o->def;
         else if (o->type == OPT_TEXT)
             *(const char **)at = NULL;
+        else if (o->type == OPT_LIST)
+            ((TextList *)at)->n = 0;
         else
             *(int *)at = (int)o->def;
     }

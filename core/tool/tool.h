@@ -29,7 +29,13 @@ typedef enum OptType {
     OPT_REAL,  /* double */
     OPT_TEXT,  /* const char *, borrowed from argv; NULL when not given */
     OPT_WORD,  /* int, index into words */
+    OPT_LIST,  /* TextList: given several times, in that order */
 } OptType;
+
+typedef struct TextList {
+    const char *item[64]; /* borrowed from argv */
+    int n;
+} TextList;
 
 typedef struct Option {
     const char *name; /* without the dashes; NULL ends a table */
@@ -58,6 +64,9 @@ typedef struct Option {
       .max = max_, .arg = "X", .unit = unit_, .def_text = def_text_, .help = help_ }
 #define OPT_TEXT_ROW(T, field, name_, letter_, arg_, def_text_, help_)                                              \
     { .name = name_, .letter = letter_, .type = OPT_TEXT, .offset = OPT_AT(T, field, const char *), .arg = arg_, \
+      .def_text = def_text_, .help = help_ }
+#define OPT_LIST_ROW(T, field, name_, letter_, arg_, def_text_, help_)                                              \
+    { .name = name_, .letter = letter_, .type = OPT_LIST, .offset = OPT_AT(T, field, TextList), .arg = arg_, \
       .def_text = def_text_, .help = help_ }
 #define OPT_WORD_ROW(T, field, name_, letter_, def_, words_, help_)                                             \
     { .name = name_, .letter = letter_, .type = OPT_WORD, .offset = OPT_AT(T, field, int), .def = def_, .words = words_, \
