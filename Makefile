@@ -79,7 +79,7 @@ $(O)/libmien.a: $(LIB_OBJS) $(O)/libmien.list
 $(O)/bin/mien: $(TOOL_OBJS) $(O)/libmien.a
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
-	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJS) $(O)/libmien.a $(AV_LIBS) $(DEPS_LIBS)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJS) $(O)/libmien.a $(AV_LIBS) $(MQTT_LIBS) $(DEPS_LIBS)
 
 # The commands' own tables are the man page's source.
 $(O)/mien.1: $(O)/bin/mien

@@ -21,6 +21,7 @@ extern const Command cmd_train_similarity, cmd_train_triplet, cmd_migrate;
 extern const Command cmd_watch, cmd_watch_status;
 extern const Command cmd_annotate;
 extern const Command cmd_timeline;
+extern const Command cmd_timeline, cmd_publish;
 extern const Command cmd_help, cmd_version;
 
 static const Command *const registry[] = {
@@ -36,6 +37,7 @@ static const Command *const registry[] = {
     &cmd_watch, &cmd_watch_status,
     &cmd_annotate,
     &cmd_timeline,
+    &cmd_timeline, &cmd_publish,
     &cmd_help, &cmd_version,
 };
 

@@ -1,6 +1,6 @@
 # The one leaf that may use everything, FFmpeg's libraries included; not part of libmien.
 SRCS-tool += $(wildcard core/tool/*.c)
-CFLAGS-core/tool := $(AV_CFLAGS)
+CFLAGS-core/tool := $(AV_CFLAGS) $(MQTT_CFLAGS)
 # the statistics are tested by themselves
 OBJS-tests/unit/test_roc := $(O)/obj/core/tool/roc.o
 $(O)/tests/unit/test_roc: $(O)/obj/core/tool/roc.o
