@@ -53,7 +53,7 @@ struct Camera {
     State state;
     int wanted;            /* 0: to be ended for good */
     int restart_now;       /* what ends is started again at once: its configuration has changed */
-    int killed;
+    int killed, told_blocked;
     int64_t state_since;   /* time(2) */
     double due_s, started_s;
     pid_t pid;             /* 0: none */
@@ -343,8 +343,10 @@ void camera_readable(Camera *c)
     read_progress(c);
     if (c->state == STARTING && c->progress.first_s)
         enter(c, RUNNING, 0);
-    if (c->state == RUNNING)
+    if (c->state == RUNNING) {
         c->due_s = c->progress.alive_s + (double)c->spec.stall_ms / 1000;
+        c->told_blocked &= c->due_s <= seconds_now();
+    }
 }
 
 static void describe_end(const siginfo_t *info, char *buf, size_t bytes)
@@ -415,7 +417,9 @@ void camera_tick(Camera *c, double now_s)
             break;
         if (events_wait(c)) {
             c->due_s = now_s + (double)c->spec.stall_ms / 1000;
-            say(c, 1, "no progress, because the events are not written");
+            if (!c->told_blocked)
+                say(c, 1, "no progress, because the events are not written");
+            c->told_blocked = 1;
             break;
         }
         c->n_stalls++;
