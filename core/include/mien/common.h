@@ -12,7 +12,7 @@
  *  - Picture coordinates are pixels; x grows to the right, y downward; the pixel (0,0) covers [0,1) x [0,1), so its centre
  *    is (0.5, 0.5). Names carry the unit: _px, _norm, _ms, _bytes, _elems.
  *  - Threads: an object may be used by one thread at a time unless its own line "Threads:" says otherwise.
- *  - The library starts no threads, installs no handlers, writes to no stream and never exits.
+ *  - The library starts no threads unless asked (mien/exec.h, mien/worker.h), installs no handlers, writes to no stream and never exits.
  */
 #ifndef MIEN_COMMON_H
 #define MIEN_COMMON_H

@@ -29,7 +29,7 @@ typedef struct MienExec {
 void mien_exec_run(MienExec exec, MienJobFn fn, void *arg, int n_jobs);
 
 /* A pool of n_threads - 1 workers plus the calling thread; n_threads <= 0 takes the number of cores that this process may
- * use. The only place of the library that starts threads, and only when asked. Threads: one caller at a time. */
+ * use. It starts threads, as mien/worker.h does and nothing else of the library. Threads: one caller at a time. */
 typedef struct MienPool MienPool;
 int mien_pool_create(MienPool **pool, int n_threads, MienLog log);
 MienExec mien_pool_exec(MienPool *pool); /* borrows pool; NULL gives {0} */
