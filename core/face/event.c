@@ -1,5 +1,7 @@
 /* event.c — events and explanations as JSON. */
 #include <math.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "mien/error.h"
 #include "mien/event_text.h"
@@ -64,6 +66,22 @@ static void put_real(MieniOut *o, const char *name, float v, int decimals)
 {
     mieni_put_text(o, name);
     mieni_put_fixed(o, (double)v, decimals);
+}
+
+/* A time of day, UTC, in milliseconds: "2026-11-23T21:40:12.345Z". */
+static void put_wall(MieniOut *o, const char *name, int64_t wall_us)
+{
+    time_t s = (time_t)(wall_us / 1000000);
+    char text[40], ms[8];
+    struct tm tm;
+    if (!gmtime_r(&s, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
+        text[0] = 0;
+    snprintf(ms, sizeof(ms), ".%03dZ", (int)(wall_us / 1000 % 1000));
+    mieni_put_text(o, name);
+    mieni_put_char(o, '"');
+    mieni_put_text(o, text);
+    mieni_put_text(o, ms);
+    mieni_put_char(o, '"');
 }
 
 int mien_explanation_json(const MienExplanation *x, char *buf, size_t buf_bytes)
@@ -137,6 +155,8 @@ int mien_event_json(const MienEvent *event, char *buf, size_t buf_bytes)
     put_real(&o, ",\"live\":", t->prob_live, 3);
     mieni_put_text(&o, ",\"evidence\":");
     mieni_put_int(&o, t->n_evidence);
+    if (event->first_wall_us)
+        put_wall(&o, ",\"first_wall\":", event->first_wall_us);
     mieni_put_char(&o, '}');
     return mieni_put_end(&o);
 }

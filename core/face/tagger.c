@@ -13,7 +13,7 @@
 #include "face/evidence.h"
 #include "face/face_int.h"
 #include "face/liveness.h"
-#include "face/track.h"
+#include "face/tagger_int.h"
 #include "image/cut.h"
 #include "mien/error.h"
 #include "mien/similarity.h"
@@ -46,10 +46,9 @@ typedef struct Track {
     int64_t number;
     MieniMotion motion;
     float prob;
-    int64_t first_frame, last_frame, last_tried;
-    double first_s, last_s;
-    int64_t sure_frame, doubt_frame; /* last sighting before a doubt, and the first one in it */
-    double sure_s, doubt_s;
+    MienMoment first, last; /* sightings */
+    MienMoment sure, doubt; /* last sighting before a doubt, and the first one in it */
+    int64_t last_tried;
     int n_detections, misses, seen_now, n_near;
     int verify_now;   /* look again at so many of the next detections */
     int n_tried;
@@ -100,8 +99,11 @@ struct MienTagger {
     MienEvent *event;
     int n_events, max_events;
     MieniCut cut;
-    int64_t frame, last_detect;
-    double time_s;
+    MienMoment now;
+    int step;        /* frames of the stream from the last picture to this one: 1, unless some are left out */
+    int w_px, h_px;
+    int n_tags;
+    int64_t last_detect;
     int64_t next_number;
     int n_empty;     /* detections in a row that found nothing */
     int next_tile;
@@ -168,6 +170,7 @@ int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params)
     t->params = *p;
     t->params.claim = NULL;
     t->next_number = 1;
+    t->now.frame = -1;
     /* In detect mode an encoder, if there is one, still helps to keep numbers. */
     t->dim = mien_face_encoder_dim(p->engine);
     t->stranger_sim_cos = mieni_stranger_sim_cos(p->engine);
@@ -251,7 +254,7 @@ static void fill_tag(const MienTagger *t, const Track *tr, MienTag *tag)
     tag->prob_same = tr->evidence.prob_same;
     tag->prob_live = tr->live ? tr->liveness.prob : NAN;
     tag->live = tr->liveness;
-    tag->first_frame = tr->first_frame;
+    tag->first_frame = tr->first.frame;
     tag->n_evidence = tr->evidence.n_seen;
 }
 
@@ -272,14 +275,6 @@ static void explain(const MienTagger *t, const Track *tr, MienExplanation *x)
     x->threshold_from = t->threshold_from;
 }
 
-static void clip(MienBox *b, int w_px, int h_px)
-{
-    b->x0_px = fminf(fmaxf(b->x0_px, 0), (float)w_px);
-    b->y0_px = fminf(fmaxf(b->y0_px, 0), (float)h_px);
-    b->x1_px = fminf(fmaxf(b->x1_px, 0), (float)w_px);
-    b->y1_px = fminf(fmaxf(b->y1_px, 0), (float)h_px);
-}
-
 static void say(MienTagger *t, const Track *tr, MienEventKind kind)
 {
     if (t->n_events >= t->max_events)
@@ -292,9 +287,10 @@ static void say(MienTagger *t, const Track *tr, MienEventKind kind)
     memcpy(e->was_name, kind == MIEN_EVENT_RETRACT ? tr->told_name : "", kind == MIEN_EVENT_RETRACT ? sizeof(e->was_name) : 1);
     e->tag.box_px.x0_px = fmaxf(e->tag.box_px.x0_px, 0);
     e->tag.box_px.y0_px = fmaxf(e->tag.box_px.y0_px, 0);
-    e->first_time_s = tr->first_s;
-    e->last_time_s = tr->last_s;
-    e->last_frame = tr->last_frame;
+    e->first_time_s = tr->first.time_s;
+    e->first_wall_us = tr->first.wall_us;
+    e->last_time_s = tr->last.time_s;
+    e->last_frame = tr->last.frame;
 }
 
 /* Tells enter, update and retract where they are due. */
@@ -317,10 +313,8 @@ static void tell(MienTagger *t, Track *tr)
 /* Ends a track. One that was seen in a single detection, weakly and without a decision, leaves no trace in the log. */
 static void end_track(MienTagger *t, Track *tr)
 {
-    if (in_doubt(tr) && tr->sure_frame < tr->last_frame) { /* what was decided held until then; what came after was somebody else */
-        tr->last_frame = tr->sure_frame;
-        tr->last_s = tr->sure_s;
-    }
+    if (in_doubt(tr) && tr->sure.frame < tr->last.frame) /* what was decided held until then; what came after was somebody else */
+        tr->last = tr->sure;
     if (!tr->entered && (tr->n_detections >= 2 || tr->prob >= 0.9f)) {
         say(t, tr, MIEN_EVENT_ENTER);
         tr->entered = 1;
@@ -345,7 +339,7 @@ static Track *start_track(MienTagger *t, const MienFace *face)
     if (t->n_tracks == t->max_tracks) { /* the one lost for longest makes room */
         int old = -1;
         for (int i = 0; i < t->n_tracks; i++)
-            if (!t->track[i].seen_now && (old < 0 || t->track[i].last_frame < t->track[old].last_frame))
+            if (!t->track[i].seen_now && (old < 0 || t->track[i].last.frame < t->track[old].last.frame))
                 old = i;
         if (old < 0)
             return NULL;
@@ -365,12 +359,9 @@ static Track *start_track(MienTagger *t, const MienFace *face)
         tr->liveness.prob = NAN;
     }
     tr->number = t->next_number++;
-    tr->first_frame = t->frame;
-    tr->first_s = t->time_s;
+    tr->first = tr->sure = t->now;
     tr->last_tried = -1000000;
     tr->told_id = -1;
-    tr->sure_frame = t->frame;
-    tr->sure_s = t->time_s;
     mieni_motion_start(&tr->motion, face->box_px);
     t->stats.tracks++;
     return tr;
@@ -413,7 +404,7 @@ static int add_view(MienTagger *t, Track *tr, float quality)
     t->match.id = t->match.second_id = -1;
     int ret = t->params.mode != MIEN_MODE_DETECT ? search(t, t->fresh) : 0;
     if (ret >= 0)
-        mieni_evidence_add(&tr->evidence, &t->scale, t->fresh, quality, t->frame, &t->match);
+        mieni_evidence_add(&tr->evidence, &t->scale, t->fresh, quality, t->now.frame, &t->match);
     return ret;
 }
 
@@ -454,10 +445,8 @@ static int take_evidence(MienTagger *t, Track *tr, float quality, int *split)
     if (tr->evidence.n_views >= n_least && likeness_to(t, tr, t->fresh) < LIKE_OTHER) {
         if (quality < CHECK_QUALITY)
             return 0;
-        if (!tr->n_refuted++) {
-            tr->doubt_frame = t->frame;
-            tr->doubt_s = t->time_s;
-        }
+        if (!tr->n_refuted++)
+            tr->doubt = t->now;
         tr->verify_now = VERIFY_VIEWS;
         *split = tr->n_refuted >= 2;
         return 0;
@@ -493,13 +482,12 @@ static int search_again(MienTagger *t)
 
 static void seen(MienTagger *t, Track *tr, const MienFace *face)
 {
-    int since = (int)(t->frame - tr->last_frame);
-    if (!in_doubt(tr) && tr->n_detections) {
-        tr->sure_frame = tr->last_frame;
-        tr->sure_s = tr->last_s;
-    }
+    int since = (int)(t->now.frame - tr->last.frame);
+    if (!in_doubt(tr) && tr->n_detections)
+        tr->sure = tr->last;
     if (tr->n_detections) {
-        if (since > 3 * t->params.interval) { /* out of sight for a while: where it went says little about its speed */
+        int usual = t->step > t->params.interval ? t->step : t->params.interval;
+        if (since > 3 * usual) { /* out of sight for a while: where it went says little about its speed */
             mieni_motion_start(&tr->motion, face->box_px);
             tr->verify_now = VERIFY_VIEWS;
         } else {
@@ -509,8 +497,7 @@ static void seen(MienTagger *t, Track *tr, const MienFace *face)
     tr->prob = face->prob;
     tr->n_detections++;
     tr->misses = 0;
-    tr->last_frame = t->frame;
-    tr->last_s = t->time_s;
+    tr->last = t->now;
     tr->seen_now = 1;
 }
 
@@ -630,11 +617,11 @@ static int is_face(MienTagger *t, const MienImage *img, const MienFace *face)
 {
     int n = t->n_refused < REFUSED ? t->n_refused : REFUSED;
     for (int i = 0; i < n; i++)
-        if (t->frame - t->refused[i].frame < REFUSED_FRAMES && mien_box_iou(t->refused[i].box_px, face->box_px) > 0.5f)
+        if (t->now.frame - t->refused[i].frame < REFUSED_FRAMES && mien_box_iou(t->refused[i].box_px, face->box_px) > 0.5f)
             return 0;
     int ok = mieni_face_stands(t->params.engine, img, face);
     if (!ok)
-        t->refused[t->n_refused++ % REFUSED] = (Refused){ face->box_px, t->frame };
+        t->refused[t->n_refused++ % REFUSED] = (Refused){ face->box_px, t->now.frame };
     return ok;
 }
 
@@ -696,7 +683,7 @@ static int place_unclaimed(MienTagger *t, const MienImage *img, MienFace *face, 
         mieni_motion_start(&tr->motion, face->box_px);
     tr->n_near = 0;
     seen(t, tr, face);
-    tr->last_tried = t->frame;
+    tr->last_tried = t->now.frame;
     tr->n_tried++;
     int split = 0;
     return got ? take_evidence(t, tr, face->quality.total, &split) : 0;
@@ -775,7 +762,7 @@ static int look_finer(MienTagger *t, const MienImage *img, const MienDetectParam
 /* 0: nothing to do; else urgency. */
 static int wants_encoding(const MienTagger *t, const Track *tr)
 {
-    int64_t since = t->frame - tr->last_tried;
+    int64_t since = t->now.frame - tr->last_tried;
     if (!tr->seen_now || since == 0)
         return 0;
     if (tr->fresh)
@@ -800,13 +787,11 @@ static int split_track(MienTagger *t, Track *tr, const MienFace *face)
     tr->motion = old.motion;
     tr->prob = old.prob;
     tr->n_detections = 1;
-    tr->last_frame = tr->last_tried = t->frame;
-    tr->last_s = t->time_s;
+    tr->last = t->now;
+    tr->last_tried = t->now.frame;
     tr->seen_now = 1;
-    if (old.doubt_frame < t->frame) {
-        tr->first_frame = old.doubt_frame;
-        tr->first_s = old.doubt_s;
-    }
+    if (old.doubt.frame < t->now.frame)
+        tr->first = old.doubt;
     int split = 0;
     return take_evidence(t, tr, face->quality.total, &split);
 }
@@ -826,7 +811,7 @@ static int gather_evidence(MienTagger *t, const MienImage *img)
             return 0;
         Track *tr = &t->track[best];
         MienFace face = { .box_px = mieni_motion_box(&tr->motion), .prob = tr->prob };
-        tr->last_tried = t->frame;
+        tr->last_tried = t->now.frame;
         tr->n_tried++;
         int split = 0, got = 1;
         if (tr->fresh) {
@@ -855,7 +840,7 @@ static int look_alive(MienTagger *t, const MienImage *img)
         if (tr->misses)
             continue;
         looks++;
-        int ret = mieni_live_observe(t->params.engine, img, &face, isnan(t->time_s) ? (double)t->frame / 25 : t->time_s, tr->live,
+        int ret = mieni_live_observe(t->params.engine, img, &face, isnan(t->now.time_s) ? (double)t->now.frame / 25 : t->now.time_s, tr->live,
                                      &t->posters);
         if (ret < 0)
             return ret;
@@ -874,7 +859,7 @@ static int find_faces(MienTagger *t, const MienImage *img, int first)
     int n = mien_face_detect(t->params.engine, img, &dp, t->face, t->params.max_faces);
     t->stats.detections++;
     if (n >= 0)
-        n = look_finer(t, img, &dp, first ? INT_MAX : t->params.interval == 1 ? TILES : 0, n);
+        n = look_finer(t, img, &dp, first ? INT_MAX : t->step >= t->params.interval ? TILES : 0, n);
     if (n == 0) { /* nothing: look in turn for faces larger than the frame and for turned ones */
         n = mieni_face_detect_rescue(t->params.engine, img, &dp, turn_deg[t->n_empty % 3], t->face, t->params.max_faces);
         t->n_empty++;
@@ -903,7 +888,7 @@ static int detect(MienTagger *t, const MienImage *img, int cut, int first)
     for (int i = 0; i < t->n_tracks; i++)
         if (!t->track[i].seen_now)
             t->track[i].misses += cut ? SHOW_MISSES + 1 : 1;
-    t->last_detect = t->frame;
+    t->last_detect = t->now.frame;
     return t->dim ? gather_evidence(t, img) : 0;
 }
 
@@ -921,9 +906,9 @@ static Track *shown_at(MienTagger *t, MienBox box)
 /* Between two detections: the tiles, spread over these frames, so that no frame bears all the work. */
 static int look_between(MienTagger *t, const MienImage *img)
 {
-    int since = (int)(t->frame - t->last_detect), gap = t->params.interval - 1;
+    int since = (int)(t->now.frame - t->last_detect), gap = t->params.interval - 1;
     MienDetectParams dp = detect_params(t, img);
-    int n = look_finer(t, img, &dp, TILES * since / gap - TILES * (since - 1) / gap, 0), ret = n;
+    int n = look_finer(t, img, &dp, TILES * since / gap - TILES * (since - t->step) / gap, 0), ret = n;
     for (int j = 0; j < n && ret >= 0; j++) {
         Track *tr = shown_at(t, t->face[j].box_px);
         if (tr && tr->misses && mien_box_iou(mieni_motion_box(&tr->motion), t->face[j].box_px) > 0.3f)
@@ -943,21 +928,56 @@ static int is_covered(const MienTagger *t, const Track *tr)
     return 0;
 }
 
-int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const MienTag **tags)
+/* Over frames that were left out a speed fades, as it does while a face is missed: people turn back (docs/internals/face.md). */
+static void move_on(MienTagger *t, Track *tr)
+{
+    int n = t->step < LOST_FRAMES ? t->step : LOST_FRAMES;
+    for (int k = 0; k < n; k++)
+        mieni_motion_predict(&tr->motion, tr->misses ? 0.7f : t->step > 1 ? MIENI_MOTION_FADE : 1);
+}
+
+/* Tags of the tracks in sight, and the end of those that are gone. */
+static void show(MienTagger *t)
+{
+    t->n_tags = 0;
+    for (int i = 0; i < t->n_tracks; i++) {
+        Track *tr = &t->track[i];
+        /* both: where few frames are looked at, one look that misses a face is no proof */
+        if (t->now.frame - tr->last.frame > LOST_FRAMES && tr->misses > SHOW_MISSES) {
+            end_track(t, tr);
+            continue;
+        }
+        tell(t, tr);
+        if (tr->misses > SHOW_MISSES || (tr->misses && is_covered(t, tr)))
+            continue;
+        MienTag *tag = &t->tag[t->n_tags];
+        fill_shown_tag(t, tr, tag);
+        t->n_tags += mieni_box_clip(&tag->box_px, t->w_px, t->h_px);
+    }
+    drop_ended(t);
+}
+
+int mien_tagger_frame_at(MienTagger *t, const MienImage *img, const MienMoment *when, const MienTag **tags)
 {
     *tags = t->tag;
-    t->n_events = 0;
+    t->n_events = t->n_tags = 0;
     int ret = mien_image_check(img);
     if (ret < 0)
         return mien_fail(t->params.log, ret, "tagger: not a picture");
-    t->time_s = time_s;
+    if (when->frame <= t->now.frame)
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: frame %lld comes after frame %lld", (long long)when->frame,
+                         (long long)t->now.frame);
+    t->step = (int)(when->frame - t->now.frame < INT_MAX ? when->frame - t->now.frame : INT_MAX);
+    t->now = *when;
+    t->w_px = img->w_px;
+    t->h_px = img->h_px;
     int cut = mieni_cut(&t->cut, img), first = t->stats.frames == 0 || t->last_detect < 0;
     t->stats.frames++;
     if (t->search_all && (ret = search_again(t)) < 0)
         return ret;
     for (int i = 0; i < t->n_tracks; i++)
-        mieni_motion_predict(&t->track[i].motion, t->track[i].misses ? 0.7f : 1);
-    int due = first || cut || t->frame - t->last_detect >= t->params.interval;
+        move_on(t, &t->track[i]);
+    int due = first || cut || t->now.frame - t->last_detect >= t->params.interval;
     if ((ret = due ? detect(t, img, cut, first) : look_between(t, img)) < 0)
         return ret;
     if (cut && t->lives) { /* another camera: its places are others, and what changed is no motion */
@@ -967,25 +987,13 @@ int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const 
     }
     if (t->lives && (ret = look_alive(t, img)) < 0)
         return ret;
-    int n = 0;
-    for (int i = 0; i < t->n_tracks; i++) {
-        Track *tr = &t->track[i];
-        if (t->frame - tr->last_frame > LOST_FRAMES) {
-            end_track(t, tr);
-            continue;
-        }
-        tell(t, tr);
-        if (tr->misses > SHOW_MISSES || (tr->misses && is_covered(t, tr)))
-            continue;
-        fill_shown_tag(t, tr, &t->tag[n]);
-        clip(&t->tag[n].box_px, img->w_px, img->h_px);
-        MienBox b = t->tag[n].box_px;
-        if (b.x1_px - b.x0_px >= 1 && b.y1_px - b.y0_px >= 1)
-            n++;
-    }
-    drop_ended(t);
-    t->frame++;
-    return n;
+    show(t);
+    return t->n_tags;
+}
+
+int mien_tagger_frame(MienTagger *t, const MienImage *img, double time_s, const MienTag **tags)
+{
+    return mien_tagger_frame_at(t, img, &(MienMoment){ .frame = t->now.frame + 1, .time_s = time_s }, tags);
 }
 
 static const Track *find_track(const MienTagger *t, int64_t number)
@@ -1005,6 +1013,22 @@ int mien_tagger_explain(const MienTagger *t, int64_t track, MienExplanation *x)
     if (in_doubt(tr))
         x->reason = MIEN_REASON_DOUBT;
     return 0;
+}
+
+const MienTag *mieni_tagger_shown(const MienTagger *t, int i_tag, MieniShown *shown)
+{
+    if (i_tag >= t->n_tags)
+        return NULL;
+    const Track *tr = find_track(t, t->tag[i_tag].track);
+    *shown = (MieniShown){ tr->motion, tr->last, tr->misses > 0 };
+    return &t->tag[i_tag];
+}
+
+void mieni_tagger_picture(const MienTagger *t, MienMoment *when, int *w_px, int *h_px)
+{
+    *when = t->now;
+    *w_px = t->w_px;
+    *h_px = t->h_px;
 }
 
 int mien_tagger_template(const MienTagger *t, int64_t track, float *embedding, float *quality)
@@ -1032,7 +1056,7 @@ double mien_tagger_oldest_s(const MienTagger *t)
 {
     double oldest_s = INFINITY;
     for (int i = 0; i < t->n_tracks; i++)
-        oldest_s = fmin(oldest_s, t->track[i].first_s); /* a NaN is passed over */
+        oldest_s = fmin(oldest_s, t->track[i].first.time_s); /* a NaN is passed over */
     return oldest_s;
 }
 
@@ -1094,6 +1118,19 @@ int mien_tagger_set_claim(MienTagger *t, const char *claim)
         return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: a claim is a name of 1..%d bytes", MIEN_NAME_MAX_BYTES);
     memmove(t->claim, claim, strlen(claim) + 1);
     t->search_all = t->params.mode == MIEN_MODE_VERIFY;
+    return 0;
+}
+
+int mien_tagger_set_mode(MienTagger *t, MienTagMode mode)
+{
+    if (mode != MIEN_MODE_DETECT && (!t->params.search || !t->dim))
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: names need an encoder and a gallery");
+    if (mode == MIEN_MODE_VERIFY && !t->claim[0])
+        return mien_fail(t->params.log, MIEN_ERR(EINVAL), "tagger: nobody is claimed");
+    mien_tagger_flush(t);
+    t->params.mode = mode;
+    t->calibrated_sim_cos = t->calibrated_margin = 0;
+    take_threshold(t, t->asked_sim_cos);
     return 0;
 }
 

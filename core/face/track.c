@@ -35,6 +35,23 @@ MienBox mieni_motion_box(const MieniMotion *m)
     return (MienBox){ m->cx - m->w / 2, m->cy - m->h / 2, m->cx + m->w / 2, m->cy + m->h / 2 };
 }
 
+MienBox mieni_motion_ahead(const MieniMotion *m, int n_frames, float damp)
+{
+    MieniMotion ahead = *m;
+    for (int i = 0; i < n_frames; i++)
+        mieni_motion_predict(&ahead, damp);
+    return mieni_motion_box(&ahead);
+}
+
+int mieni_box_clip(MienBox *b, int w_px, int h_px)
+{
+    b->x0_px = fminf(fmaxf(b->x0_px, 0), (float)w_px);
+    b->y0_px = fminf(fmaxf(b->y0_px, 0), (float)h_px);
+    b->x1_px = fminf(fmaxf(b->x1_px, 0), (float)w_px);
+    b->y1_px = fminf(fmaxf(b->y1_px, 0), (float)h_px);
+    return b->x1_px - b->x0_px >= 1 && b->y1_px - b->y0_px >= 1;
+}
+
 float mieni_motion_cost(MienBox a, MienBox b)
 {
     float wa = a.x1_px - a.x0_px, ha = a.y1_px - a.y0_px, wb = b.x1_px - b.x0_px, hb = b.y1_px - b.y0_px;

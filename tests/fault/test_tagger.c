@@ -84,6 +84,28 @@ static void what_is_refused(void **state)
     mien_tagger_destroy(&t);
 }
 
+/* Frames may be left out, not come back; a mode needs what it needs. */
+static void frames_left_out(void **state)
+{
+    (void)state;
+    MienTagger *t;
+    MienTaggerParams p = params();
+    const MienTag *tags;
+    static uint8_t gray[160 * 120];
+    MienImage img = { gray, 160, 160, 120, MIEN_PIXEL_GRAY8 };
+    MienMoment when = { 7, 0.28, 0 };
+    assert_int_equal(mien_tagger_create(&t, &p), 0);
+    assert_int_equal(mien_tagger_frame_at(t, &img, &when, &tags), 0);
+    assert_int_equal(mien_tagger_frame_at(t, &img, &when, &tags), MIEN_ERR(EINVAL));
+    when.frame = INT64_MAX - 1;
+    assert_int_equal(mien_tagger_frame_at(t, &img, &when, &tags), 0);
+    assert_int_equal(mien_tagger_frame(t, &img, 1, &tags), 0); /* INT64_MAX, the last there is */
+    assert_int_equal(mien_tagger_set_mode(t, MIEN_MODE_DETECT), 0);
+    assert_int_equal(mien_tagger_set_mode(t, MIEN_MODE_RECOGNISE), MIEN_ERR(EINVAL));
+    assert_int_equal(mien_tagger_set_mode(t, MIEN_MODE_VERIFY), MIEN_ERR(EINVAL));
+    mien_tagger_destroy(&t);
+}
+
 static int load(void **state)
 {
     (void)state;
@@ -109,6 +131,7 @@ int main(void)
         cmocka_unit_test(creation_fails_whole),
         cmocka_unit_test(frames_go_on),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(frames_left_out),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

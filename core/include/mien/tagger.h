@@ -123,9 +123,21 @@ typedef struct MienTagger MienTagger;
 int mien_tagger_create(MienTagger **tagger, const MienTaggerParams *params);
 void mien_tagger_destroy(MienTagger **tagger);
 
+/* When a frame was. */
+typedef struct MienMoment {
+    int64_t frame;   /* its number in the stream, from 0 */
+    double time_s;   /* presentation time in seconds; NaN: unknown */
+    int64_t wall_us; /* when it arrived, microseconds since 1970; 0: unknown */
+} MienMoment;
+
 /* Handles the next frame. *tags is valid until the next call; returns their number. time_s: presentation time in seconds, NaN
- * if unknown (used by the log alone). */
+ * if unknown (used by events and signs of life). */
 int mien_tagger_frame(MienTagger *tagger, const MienImage *img, double time_s, const MienTag **tags);
+
+/* The same for a caller that leaves frames out: `when` says which one this is. Its number must be above the last one's, or it is
+ * MIEN_ERR(EINVAL). `interval` and whatever else is a number of frames counts those of the stream; tracks move on over what was left out, and
+ * events have the stream's numbers and times. */
+int mien_tagger_frame_at(MienTagger *tagger, const MienImage *img, const MienMoment *when, const MienTag **tags);
 
 /* Why the track of one of the last frame's tags has its name, or none. MIEN_E_NOTFOUND: there is no such track. */
 int mien_tagger_explain(const MienTagger *tagger, int64_t track, MienExplanation *explanation);
@@ -144,6 +156,7 @@ typedef struct MienEvent {
     char was_name[MIEN_NAME_MAX_BYTES + 1];
     MienExplanation explanation;
     double first_time_s, last_time_s; /* of the track's first and last sighting */
+    int64_t first_wall_us;            /* when the frame of the first sighting arrived; 0: unknown */
     int64_t last_frame;
 } MienEvent;
 int mien_tagger_events(MienTagger *tagger, const MienEvent **events);
@@ -160,6 +173,10 @@ int mien_tagger_set_threshold(MienTagger *tagger, float min_sim_cos);
  * what a track's several looks cost, and the least lead over the next person. It stands wherever min_sim_cos is 0. 0, 0: forget it. */
 int mien_tagger_set_calibration(MienTagger *tagger, float sim_cos, float margin);
 int mien_tagger_set_claim(MienTagger *tagger, const char *claim);
+/* What is decided from the next frame on. As mien_tagger_flush, since tags of one mode mean nothing in another: the tracks' leave events are
+ * readable afterwards. The threshold becomes the new mode's, and a calibration is forgotten (it is made for one mode). MIEN_ERR(EINVAL),
+ * and nothing changes: names without an encoder or a search, verification without a claim. */
+int mien_tagger_set_mode(MienTagger *tagger, MienTagMode mode);
 /* The threshold in force now, and the least lead; of a learnt unit a probability, and a lead in logits. */
 void mien_tagger_threshold(const MienTagger *tagger, float *min_sim_cos, float *min_margin);
 /* report ↔ require, and another share of attacks that may pass. On ↔ off is MIEN_ERR(EINVAL). */
