@@ -93,7 +93,8 @@ MienExec mieni_lavfi_exec(MieniLavfiExec *exec, AVFilterContext *ctx)
 
 /* ---- frames */
 
-int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *, AVFrame **), int (*flush)(AVFilterContext *))
+int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *, AVFrame **), int (*skip)(AVFilterContext *),
+                         int (*end)(AVFilterContext *))
 {
     AVFilterLink *inlink = ctx->inputs[0], *outlink = ctx->outputs[0];
     AVFrame *in;
@@ -106,7 +107,7 @@ int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *, A
     if (ret < 0)
         return ret;
     if (ret > 0) {
-        ret = ctx->is_disabled ? flush(ctx) : frame(ctx, &in);
+        ret = ctx->is_disabled ? skip(ctx) : frame(ctx, &in);
         if (ret < 0) {
             av_frame_free(&in);
             return ret;
@@ -114,7 +115,7 @@ int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *, A
         return ff_filter_frame(outlink, in);
     }
     if (ff_inlink_acknowledge_status(inlink, &status, &pts)) {
-        ret = flush(ctx);
+        ret = end(ctx);
         ff_outlink_set_status(outlink, ret < 0 ? ret : status, pts);
         return ret;
     }

@@ -28,8 +28,9 @@ typedef struct MieniLavfiExec {
 MienExec mieni_lavfi_exec(MieniLavfiExec *exec, AVFilterContext *ctx);
 
 /* activate() of a filter with one input and one output that changes frames in place: each frame goes to frame(), which may replace it by a
- * writable one; flush() is called where the timeline switches the filter off, and at the end. */
-int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *ctx, AVFrame **frame), int (*flush)(AVFilterContext *ctx));
+ * writable one; skip() is called for those that pass while the timeline has the filter switched off, end() at the end. */
+int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *ctx, AVFrame **frame), int (*skip)(AVFilterContext *ctx),
+                         int (*end)(AVFilterContext *ctx));
 
 /* The formats that our filters take: samples in whole bytes, 8 to 16 bits, in the machine's order. */
 extern const enum AVPixelFormat mieni_lavfi_pix_fmts[];

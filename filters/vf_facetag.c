@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "facetag_draw.h"
+#include "facetag_live.h"
 #include "facetag_log.h"
 #include "facetag_thumbs.h"
 #include "lavfi_glue.h"
@@ -28,7 +29,7 @@
 typedef struct FacetagContext {
     const AVClass *class;
     char *gallery_path, *claim, *log_urls, *thumbs_dir, *models, *encoder;
-    int mode, similarity, interval, min_face, max_faces, size, draw, format, explain, liveness;
+    int mode, similarity, interval, min_face, max_faces, size, draw, format, explain, liveness, live;
     float threshold, apcer;
 
     MienGallery *gallery;               /* NULL in mode detect */
@@ -36,12 +37,14 @@ typedef struct FacetagContext {
     MienTagger *tagger;
     FacetagLog *log;                    /* NULL: none was asked for */
     FacetagThumbs *thumbs;              /* the same */
+    FacetagLive *second;                /* live=1: the thread that tagger, engine, gallery, log, thumbs and image belong to */
+    MienPool *pool;                     /* and its jobs */
     FacetagDraw *painter;               /* made when first needed */
     MieniLavfiExec exec;
     MieniLavfiImage image;
 
     int w, h, pix_fmt;                  /* of the last frame */
-    int64_t last_pts;
+    int64_t n_frames, last_pts;
     int64_t next_poll_us;
     int has_tracks;                     /* frames went in since the last flush */
     int warned_boxes, warned_claim;
@@ -56,10 +59,10 @@ static const AVOption facetag_options[] = {
     { "gallery", "set the gallery's file; without it the user's own gallery",
       OFFSET(gallery_path), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "mode", "set what is decided about a face",
-      OFFSET(mode), AV_OPT_TYPE_INT, { .i64 = MIEN_MODE_RECOGNISE }, MIEN_MODE_RECOGNISE, MIEN_MODE_DETECT, FLAGS, "mode" },
-        { "recognise", "who of the gallery it is, or unrecognised", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_RECOGNISE }, 0, 0, FLAGS, "mode" },
-        { "verify", "whether it is the person of option claim", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_VERIFY }, 0, 0, FLAGS, "mode" },
-        { "detect", "nothing: faces are found and followed, no gallery is read", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_DETECT }, 0, 0, FLAGS, "mode" },
+      OFFSET(mode), AV_OPT_TYPE_INT, { .i64 = MIEN_MODE_RECOGNISE }, MIEN_MODE_RECOGNISE, MIEN_MODE_DETECT, TFLAGS, "mode" },
+        { "recognise", "who of the gallery it is, or unrecognised", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_RECOGNISE }, 0, 0, TFLAGS, "mode" },
+        { "verify", "whether it is the person of option claim", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_VERIFY }, 0, 0, TFLAGS, "mode" },
+        { "detect", "nothing: faces are found and followed, no gallery is read", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_MODE_DETECT }, 0, 0, TFLAGS, "mode" },
     { "claim", "set the claimed person's name, for mode verify", OFFSET(claim), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, TFLAGS },
     { "similarity", "set what compares two faces",
       OFFSET(similarity), AV_OPT_TYPE_INT, { .i64 = MIEN_SIMILARITY_DISTANCE }, MIEN_SIMILARITY_DISTANCE, MIEN_SIMILARITY_CHI2, FLAGS, "similarity" },
@@ -102,6 +105,8 @@ static const AVOption facetag_options[] = {
       OFFSET(encoder), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "size", "set the long side of the detector's input, in pixels, from 64; 0: up to 640 and a finer search down to min_face in turns",
       OFFSET(size), AV_OPT_TYPE_INT, { .i64 = 0 }, 0, 4096, FLAGS },
+    { "live", "never let frames wait: look at the newest in a second thread, carry its boxes on",
+      OFFSET(live), AV_OPT_TYPE_BOOL, { .i64 = 0 }, 0, 1, FLAGS },
     { NULL }
 };
 
@@ -196,7 +201,7 @@ static void remove_metadata(AVDictionary **dict)
 static int add_explanation(const FacetagContext *s, AVDictionary **dict, int i_tag, int64_t track)
 {
     MienExplanation x;
-    int ret = mien_tagger_explain(s->tagger, track, &x);
+    int ret = s->second ? mieni_facetag_live_explain(s->second, track, &x) : mien_tagger_explain(s->tagger, track, &x);
 
     if (ret < 0)
         return mieni_lavfi_error(ret);
@@ -269,7 +274,7 @@ static int add_metadata(const FacetagContext *s, AVFrame *frame, const MienTag *
     }
     SET(-1, "known", "%d", n_known);
 #undef SET
-    return 0;
+    return s->second ? mieni_facetag_live_metadata(s->second, dict, KEY_PREFIX) : 0;
 }
 
 /* ---- the gallery */
@@ -439,30 +444,62 @@ static int log_events(AVFilterContext *ctx)
     return ret < 0 ? ret : mieni_facetag_log_settle(s->log, ctx, mien_tagger_oldest_s(s->tagger));
 }
 
+static int end_tracks(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    int ret = mien_tagger_flush(s->tagger);
+
+    return ret < 0 ? mieni_lavfi_error(ret) : log_events(ctx);
+}
+
 /* All tracks end here: at the end, at a jump in time, when the picture changes its size, when the timeline switches off. */
 static int flush(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
-    int ret;
 
     s->last_pts = AV_NOPTS_VALUE;
     if (!s->has_tracks)
         return 0;
     s->has_tracks = 0;
-    ret = mien_tagger_flush(s->tagger);
-    return ret < 0 ? mieni_lavfi_error(ret) : log_events(ctx);
+    return s->second ? mieni_facetag_live_flush(s->second) : end_tracks(ctx);
 }
 
 /* ---- frames */
+
+/* What takes time: with live=1 in the second thread. Returns the number of tags. */
+static int tag(AVFilterContext *ctx, const AVFrame *frame, const MienMoment *when, const MienTag **tags)
+{
+    FacetagContext *s = ctx->priv;
+    MienImage img;
+    int n_tags, ret;
+
+    poll_gallery(ctx);
+    if ((ret = mieni_lavfi_image(&s->image, ctx, frame, &img)) < 0)
+        return ret;
+    n_tags = mien_tagger_frame_at(s->tagger, &img, when, tags);
+    if (n_tags < 0)
+        return mieni_lavfi_error(n_tags);
+    ret = mieni_facetag_thumbs_frame(s->thumbs, s->tagger, &img, *tags, n_tags,
+                                       when->wall_us ? when->wall_us : av_gettime());
+    if (ret >= 0)
+        ret = log_events(ctx);
+    return ret < 0 ? ret : n_tags;
+}
+
+static int look(AVFilterContext *ctx, const AVFrame *frame, const MienMoment *when)
+{
+    const MienTag *tags;
+
+    return tag(ctx, frame, when, &tags);
+}
 
 static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
 {
     FacetagContext *s = ctx->priv;
     AVFilterLink *inlink = ctx->inputs[0];
     AVFrame *frame = *frame_ptr;
-    double time_s = frame->pts == AV_NOPTS_VALUE ? NAN : frame->pts * av_q2d(inlink->time_base);
+    MienMoment when = { s->n_frames++, frame->pts == AV_NOPTS_VALUE ? NAN : frame->pts * av_q2d(inlink->time_base) };
     const MienTag *tags;
-    MienImage img;
     int n_tags, ret;
 
     if (s->w != frame->width || s->h != frame->height || s->pix_fmt != frame->format ||
@@ -475,16 +512,15 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
     }
     s->last_pts = frame->pts;
 
-    poll_gallery(ctx);
-    ret = mieni_lavfi_image(&s->image, ctx, frame, &img);
-    if (ret < 0)
-        return ret;
     s->has_tracks = 1;
-    n_tags = mien_tagger_frame(s->tagger, &img, time_s, &tags);
-    if (n_tags < 0)
-        return mieni_lavfi_error(n_tags);
-    if ((ret = mieni_facetag_thumbs_frame(s->thumbs, s->tagger, &img, tags, n_tags, av_gettime())) < 0 || (ret = log_events(ctx)) < 0 ||
-        (ret = add_metadata(s, frame, tags, n_tags)) < 0 || (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
+    if (s->second) {
+        when.wall_us = av_gettime();
+        n_tags = mieni_facetag_live_frame(s->second, frame, &when, &tags);
+    } else {
+        n_tags = tag(ctx, frame, &when, &tags);
+    }
+    if ((ret = n_tags) < 0 || (ret = add_metadata(s, frame, tags, n_tags)) < 0 ||
+        (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
         return ret;
 
     if (s->draw == FACETAG_DRAW_NONE || !n_tags)
@@ -497,9 +533,31 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
     return mieni_facetag_draw(s->painter, *frame_ptr, s->draw, tags, n_tags, label_text, s);
 }
 
+static int skip_frame(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+
+    s->n_frames++;
+    return flush(ctx);
+}
+
+/* The one place where a graph with live=1 waits: nothing comes after it. */
+static int end(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    int ret = 0;
+
+    if (s->second)
+        ret = mieni_facetag_live_finish(s->second);
+    if (ret >= 0 && s->has_tracks)
+        ret = end_tracks(ctx);
+    s->has_tracks = 0;
+    return ret;
+}
+
 static int activate(AVFilterContext *ctx)
 {
-    return mieni_lavfi_activate(ctx, tag_frame, flush);
+    return mieni_lavfi_activate(ctx, tag_frame, skip_frame, end);
 }
 
 /* ---- life */
@@ -547,7 +605,21 @@ static int open_tagger(AVFilterContext *ctx)
     params.max_apcer   = s->apcer;
     if ((ret = mien_tagger_create(&s->tagger, &params)) < 0)
         return mieni_lavfi_error(ret);
-    return take_calibration(ctx);
+    if ((ret = take_calibration(ctx)) < 0 || !s->live)
+        return ret;
+    return mieni_facetag_live_create(&s->second, ctx, s->tagger, s->max_faces, (FacetagLiveCalls){ look, end_tracks });
+}
+
+/* libavfilter's slice threads serve the filter's own thread only. */
+static int open_exec(AVFilterContext *ctx, MienExec *exec)
+{
+    FacetagContext *s = ctx->priv;
+    int ret = 0;
+
+    if (s->live && !s->pool)
+        ret = mien_pool_create(&s->pool, ff_filter_get_nb_threads(ctx), mieni_lavfi_log(ctx));
+    *exec = s->live ? mien_pool_exec(s->pool) : mieni_lavfi_exec(&s->exec, ctx);
+    return mieni_lavfi_error(ret);
 }
 
 /* Not in init: ffmpeg makes every complex graph once for its description alone, and again when its input is known. */
@@ -568,9 +640,10 @@ static int config_input(AVFilterLink *inlink)
             return mieni_lavfi_error(ret);
     }
     if (!s->engine) {
+        if ((ret = open_exec(ctx, &params.exec)) < 0)
+            return ret;
         params.models_dir   = s->models;
         params.encoder      = s->encoder ? s->encoder : !strcmp(model.name, "dlib128") ? model.name : NULL;
-        params.exec         = mieni_lavfi_exec(&s->exec, ctx);
         params.log          = mieni_lavfi_log(ctx);
         params.with_encoder = s->mode != MIEN_MODE_DETECT;
         params.with_liveness = s->liveness != MIEN_LIVENESS_OFF;
@@ -608,6 +681,7 @@ static av_cold void uninit(AVFilterContext *ctx)
     FacetagContext *s = ctx->priv;
 
     /* A graph may be freed without an end of stream. */
+    mieni_facetag_live_destroy(&s->second);
     if (s->tagger) {
         flush(ctx);
         log_stats(ctx);
@@ -616,6 +690,7 @@ static av_cold void uninit(AVFilterContext *ctx)
     mieni_facetag_thumbs_destroy(&s->thumbs);
     mien_tagger_destroy(&s->tagger);
     mien_face_engine_destroy(&s->engine);
+    mien_pool_destroy(&s->pool);
     mien_gallery_close(&s->gallery);
     mieni_facetag_draw_destroy(&s->painter);
     mieni_lavfi_image_free(&s->image);
@@ -627,8 +702,8 @@ static int set_claim(AVFilterContext *ctx, const char *claim)
     FacetagContext *s = ctx->priv;
     int ret;
 
-    if (s->mode != MIEN_MODE_VERIFY) {
-        av_log(ctx, AV_LOG_ERROR, "claim has a meaning in mode=verify only.\n");
+    if (!s->gallery) {
+        av_log(ctx, AV_LOG_ERROR, "claim has a meaning where there is a gallery only, and this filter began with mode=detect.\n");
         return AVERROR(EINVAL);
     }
     if ((ret = check_claim(ctx, s->gallery, claim)) < 0)
@@ -650,22 +725,66 @@ static int set_liveness(AVFilterContext *ctx, int old)
     return mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
 }
 
+/* All tracks end: tags of one mode mean nothing in another. */
+static int set_mode(AVFilterContext *ctx, int old)
+{
+    FacetagContext *s = ctx->priv;
+    int mode = s->mode, ret = 0;
+
+    if (mode == old)
+        return 0;
+    s->mode = old;
+    if (!s->gallery) {
+        av_log(ctx, AV_LOG_ERROR, "mode cannot leave detect: the filter began with it, without gallery and encoder.\n");
+        return AVERROR(EINVAL);
+    }
+    if (mode == MIEN_MODE_VERIFY && ((ret = check_claim(ctx, s->gallery, s->claim)) < 0 ||
+                                     (ret = mieni_lavfi_error(mien_tagger_set_claim(s->tagger, s->claim))) < 0))
+        return ret;
+    if ((ret = mien_tagger_set_mode(s->tagger, mode)) < 0)
+        return mieni_lavfi_error(ret);
+    s->mode = mode;
+    s->warned_claim = 0;
+    if (s->second)
+        mieni_facetag_live_forget(s->second);
+    ret = log_events(ctx);
+    return ret < 0 ? ret : take_calibration(ctx);
+}
+
+static int command(AVFilterContext *ctx, const char *cmd, const char *arg, char *res, int res_len, int flags)
+{
+    FacetagContext *s = ctx->priv;
+    int ret, old_liveness = s->liveness, old_mode = s->mode;
+
+    if (!strcmp(cmd, "reload"))
+        return reload_gallery(ctx);
+    if (!strcmp(cmd, "claim") && (ret = set_claim(ctx, arg)) < 0)
+        return ret;
+    ret = ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
+    if (ret >= 0 && !strcmp(cmd, "mode"))
+        ret = set_mode(ctx, old_mode);
+    if (ret >= 0 && !strcmp(cmd, "threshold"))
+        ret = mieni_lavfi_error(mien_tagger_set_threshold(s->tagger, s->threshold));
+    if (ret >= 0 && !strcmp(cmd, "apcer"))
+        ret = mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
+    if (ret >= 0 && !strcmp(cmd, "liveness"))
+        ret = set_liveness(ctx, old_liveness);
+    return ret;
+}
+
+/* Commands change what the second thread uses: it rests meanwhile. */
 static int process_command(AVFilterContext *ctx, const char *cmd, const char *arg, char *res, int res_len, int flags)
 {
     FacetagContext *s = ctx->priv;
-    int ret, old_liveness = s->liveness;
+    int ret;
 
-    if (s->tagger && !strcmp(cmd, "reload"))
-        return reload_gallery(ctx);
-    if (s->tagger && !strcmp(cmd, "claim") && (ret = set_claim(ctx, arg)) < 0)
-        return ret;
-    ret = ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
-    if (ret >= 0 && s->tagger && !strcmp(cmd, "threshold"))
-        ret = mieni_lavfi_error(mien_tagger_set_threshold(s->tagger, s->threshold));
-    if (ret >= 0 && s->tagger && !strcmp(cmd, "apcer"))
-        ret = mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
-    if (ret >= 0 && s->tagger && !strcmp(cmd, "liveness"))
-        ret = set_liveness(ctx, old_liveness);
+    if (!s->tagger)
+        return ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
+    if (s->second)
+        mieni_facetag_live_hold(s->second);
+    ret = command(ctx, cmd, arg, res, res_len, flags);
+    if (s->second)
+        mieni_facetag_live_release(s->second);
     return ret;
 }
 

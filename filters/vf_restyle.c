@@ -248,7 +248,7 @@ static int restyle_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
 
 static int activate(AVFilterContext *ctx)
 {
-    return mieni_lavfi_activate(ctx, restyle_frame, forget);
+    return mieni_lavfi_activate(ctx, restyle_frame, forget, forget);
 }
 
 /* ---- life */

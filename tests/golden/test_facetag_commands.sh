@@ -15,6 +15,16 @@ tags "sendcmd=f=$work/commands,$f:mode=verify:claim=$ann" >"$work/out" && grep -
 check 'command claim'
 tags "$f" >"$work/plain" && tags "sendcmd=c='0.5 facetag draw all;1.3 facetag draw none;1.5 facetag reload x',$f" | near "$work/plain" -
 check 'commands draw and reload change no tag'
+echo "1.1 facetag claim '$bob',facetag mode verify;" >"$work/commands"
+tags "sendcmd=f=$work/commands,$f:log=$work/mode.jsonl" >"$work/out" && grep -q '^0\.8.* known .* Ann' "$work/out" && grep -q ' known .* Bob' "$work/out" &&
+    [ "$(grep -c '"event":"enter"' "$work/mode.jsonl")" = "$(grep -c '"event":"leave"' "$work/mode.jsonl")" ]
+check 'command mode: from recognise to verify, tracks end'
+tags "sendcmd=c='0.5 facetag mode detect',$f" >"$work/out" && grep -q '^0\.4.* known .* Ann' "$work/out" && ! awk '$1 >= .52' "$work/out" | grep -q ' known ' &&
+    awk '$1 >= .52' "$work/out" | grep -q undecided
+check 'command mode: to detect'
+tags "sendcmd=c='0.2 facetag mode verify',$f" 2>"$work/err" | near "$work/plain" - && grep -q 'needs a name to verify' "$work/err" &&
+    tags "sendcmd=c='0.2 facetag mode recognise',$f:mode=detect" 2>"$work/err" >"$work/out" && grep -q 'mode cannot leave detect' "$work/err" && ! grep -q ' known ' "$work/out"
+check 'command mode where it cannot be: one line, nothing changes'
 
 # Another process renames Ann as soon as she is on a frame. The pipe holds fewer frames than the clip has, so ffmpeg cannot be done by then.
 : >"$work/live"
