@@ -99,6 +99,7 @@ struct MienTagger {
     MienEvent *event;
     int n_events, max_events;
     MieniCut cut;
+    int was_cut;     /* the last frame was one */
     MienMoment now;
     int step;        /* frames of the stream from the last picture to this one: 1, unless some are left out */
     int w_px, h_px;
@@ -244,7 +245,8 @@ static void fill_tag(const MienTagger *t, const Track *tr, MienTag *tag)
 {
     memset(tag, 0, sizeof(*tag));
     tag->track = tr->number;
-    tag->box_px = mieni_motion_box(&tr->motion);
+    tag->box_px = tag->whole_box_px = mieni_motion_box(&tr->motion);
+    tag->since_seen = (int)(t->frame - tr->last_frame);
     tag->prob = tr->prob;
     tag->status = status_of(t, tr);
     tag->id = id_of(t, tr);
@@ -971,7 +973,7 @@ int mien_tagger_frame_at(MienTagger *t, const MienImage *img, const MienMoment *
     t->now = *when;
     t->w_px = img->w_px;
     t->h_px = img->h_px;
-    int cut = mieni_cut(&t->cut, img), first = t->stats.frames == 0 || t->last_detect < 0;
+    int cut = t->was_cut = mieni_cut(&t->cut, img), first = t->stats.frames == 0 || t->last_detect < 0;
     t->stats.frames++;
     if (t->search_all && (ret = search_again(t)) < 0)
         return ret;
@@ -1002,6 +1004,11 @@ static const Track *find_track(const MienTagger *t, int64_t number)
         if (t->track[i].number == number)
             return &t->track[i];
     return NULL;
+}
+
+int mien_tagger_cut(const MienTagger *t)
+{
+    return t->was_cut;
 }
 
 int mien_tagger_explain(const MienTagger *t, int64_t track, MienExplanation *x)

@@ -107,6 +107,8 @@ typedef struct MienTaggerParams {
 typedef struct MienTag {
     int64_t track;   /* number of the track, from 1, never used twice */
     MienBox box_px;  /* clipped to the frame */
+    MienBox whole_box_px; /* the same as it was found or carried: may reach outside the frame */
+    int since_seen;  /* frames since the box was found; 0: on this one, else it is carried by its motion */
     float prob;      /* detector's, of the last detection */
     MienStatus status;
     int64_t id;      /* person, or -1 */
@@ -138,6 +140,8 @@ int mien_tagger_frame(MienTagger *tagger, const MienImage *img, double time_s, c
  * MIEN_ERR(EINVAL). `interval` and whatever else is a number of frames counts those of the stream; tracks move on over what was left out, and
  * events have the stream's numbers and times. */
 int mien_tagger_frame_at(MienTagger *tagger, const MienImage *img, const MienMoment *when, const MienTag **tags);
+/* Whether the last frame began a new scene. */
+int mien_tagger_cut(const MienTagger *tagger);
 
 /* Why the track of one of the last frame's tags has its name, or none. MIEN_E_NOTFOUND: there is no such track. */
 int mien_tagger_explain(const MienTagger *tagger, int64_t track, MienExplanation *explanation);
