@@ -131,17 +131,22 @@ int mieni_event_log_open(MieniEventLog **out, AVFilterContext *ctx, const char *
     return ret;
 }
 
+int mieni_event_log_text(MieniEventLog *log, AVFilterContext *ctx, const char *line, int n_bytes)
+{
+    int ret;
+
+    ff_mutex_lock(&log->mutex);
+    ret = write_text(log, ctx, line, n_bytes);
+    ff_mutex_unlock(&log->mutex);
+    return ret;
+}
+
 int mieni_event_log_line(MieniEventLog *log, AVFilterContext *ctx, const MienEvent *event, const MienEventContext *context)
 {
     char line[MIEN_EVENT_TEXT_BYTES];
-    int ret, n = mien_event_line(event, context, line, sizeof(line));
+    int n = mien_event_line(event, context, line, sizeof(line));
 
-    if (n < 0)
-        return mieni_lavfi_error(n);
-    ff_mutex_lock(&log->mutex);
-    ret = write_text(log, ctx, line, n);
-    ff_mutex_unlock(&log->mutex);
-    return ret;
+    return n < 0 ? mieni_lavfi_error(n) : mieni_event_log_text(log, ctx, line, n);
 }
 
 int mieni_event_log_appearance(MieniEventLog *log, AVFilterContext *ctx, const MienAppearance *a, const MienEventContext *context)

@@ -18,6 +18,8 @@ typedef struct MieniEventLog MieniEventLog;
 int mieni_event_log_open(MieniEventLog **log, AVFilterContext *ctx, const char *url, MienEventFormat format);
 /* An event, in a log of JSON lines. */
 int mieni_event_log_line(MieniEventLog *log, AVFilterContext *ctx, const MienEvent *event, const MienEventContext *context);
+/* A line that somebody else has made, with its newline, in a log of JSON lines. */
+int mieni_event_log_text(MieniEventLog *log, AVFilterContext *ctx, const char *line, int n_bytes);
 /* An appearance, in a log of another format. */
 int mieni_event_log_appearance(MieniEventLog *log, AVFilterContext *ctx, const MienAppearance *a, const MienEventContext *context);
 /* Reports what could be seen only on closing, such as a full disk. Accepts NULL and a pointer to NULL. */

@@ -112,7 +112,10 @@ int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *, A
             av_frame_free(&in);
             return ret;
         }
-        return ff_filter_frame(outlink, in);
+        if (in)
+            return ff_filter_frame(outlink, in);
+        ff_filter_set_ready(ctx, 100);
+        return 0;
     }
     if (ff_inlink_acknowledge_status(inlink, &status, &pts)) {
         ret = end(ctx);
@@ -247,4 +250,44 @@ void mieni_lavfi_image_free(MieniLavfiImage *conv)
     sws_freeContext(conv->sws);
     av_frame_free(&conv->copy);
     memset(conv, 0, sizeof(*conv));
+}
+
+/* ---- frames as planes */
+
+/* Weights of red and blue in luma, by the frame's matrix; BT.601 where none or another is given, as everywhere in FFmpeg. */
+static void luma_weights(enum AVColorSpace space, float *kr, float *kb)
+{
+    switch (space) {
+    case AVCOL_SPC_BT709:      *kr = 0.2126f; *kb = 0.0722f; break;
+    case AVCOL_SPC_FCC:        *kr = 0.30f;   *kb = 0.11f;   break;
+    case AVCOL_SPC_SMPTE240M:  *kr = 0.212f;  *kb = 0.087f;  break;
+    case AVCOL_SPC_BT2020_NCL:
+    case AVCOL_SPC_BT2020_CL:  *kr = 0.2627f; *kb = 0.0593f; break;
+    default:                   *kr = 0.299f;  *kb = 0.114f;  break;
+    }
+}
+
+MienPlanes mieni_lavfi_planes(const AVFrame *frame)
+{
+    const AVPixFmtDescriptor *desc = av_pix_fmt_desc_get(frame->format);
+    int alpha = !!(desc->flags & AV_PIX_FMT_FLAG_ALPHA), rgb = !!(desc->flags & AV_PIX_FMT_FLAG_RGB);
+    int full = frame->color_range == AVCOL_RANGE_JPEG;
+    MienPlanes p = { .w_px = frame->width, .h_px = frame->height, .n = desc->nb_components - alpha, .rgb = rgb };
+
+    if (frame->color_range == AVCOL_RANGE_UNSPECIFIED) /* gray is full by habit, the yuvj formats by name */
+        full = p.n == 1 || !strncmp(desc->name, "yuvj", 4);
+    p.full_range = full;
+    luma_weights(frame->colorspace, &p.kr, &p.kb);
+    for (int i = 0; i < p.n; i++) {
+        const AVComponentDescriptor *c = &desc->comp[i];
+        int chroma = !rgb && i > 0;
+
+        p.plane[i] = (MienPlane){
+            .data = frame->data[c->plane] + c->offset, .stride_bytes = frame->linesize[c->plane], .step_bytes = c->step,
+            .bits = c->depth, .shift = c->shift,
+            .w_px = chroma ? AV_CEIL_RSHIFT(frame->width, desc->log2_chroma_w) : frame->width,
+            .h_px = chroma ? AV_CEIL_RSHIFT(frame->height, desc->log2_chroma_h) : frame->height,
+        };
+    }
+    return p;
 }

@@ -12,6 +12,7 @@
 #include "mien/exec.h"
 #include "mien/image.h"
 #include "mien/log.h"
+#include "mien/planes.h"
 
 /* A logger that writes as the filter does. Libmien's info, once a run, is FFmpeg's verbose: a filter is quiet by default. */
 MienLog mieni_lavfi_log(AVFilterContext *ctx);
@@ -28,7 +29,8 @@ typedef struct MieniLavfiExec {
 MienExec mieni_lavfi_exec(MieniLavfiExec *exec, AVFilterContext *ctx);
 
 /* activate() of a filter with one input and one output that changes frames in place: each frame goes to frame(), which may replace it by a
- * writable one; skip() is called for those that pass while the timeline has the filter switched off, end() at the end. */
+ * writable one, or keep it and give another one or NULL; skip() is called for those that pass while the timeline has the filter switched
+ * off, end() at the end. */
 int mieni_lavfi_activate(AVFilterContext *ctx, int (*frame)(AVFilterContext *ctx, AVFrame **frame), int (*skip)(AVFilterContext *ctx),
                          int (*end)(AVFilterContext *ctx));
 
@@ -47,5 +49,8 @@ typedef struct MieniLavfiImage {
  * The frame isn't touched. Alpha is ignored; an unspecified matrix is BT.601, as everywhere in FFmpeg. */
 int mieni_lavfi_image(MieniLavfiImage *conv, AVFilterContext *ctx, const AVFrame *frame, MienImage *img);
 void mieni_lavfi_image_free(MieniLavfiImage *conv);
+
+/* The frame's own samples, without alpha. Frames of our formats only. */
+MienPlanes mieni_lavfi_planes(const AVFrame *frame);
 
 #endif

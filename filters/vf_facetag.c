@@ -12,11 +12,13 @@
 #include "facetag_draw.h"
 #include "facetag_live.h"
 #include "facetag_log.h"
+#include "facetag_redact.h"
 #include "facetag_thumbs.h"
 #include "lavfi_glue.h"
 #include "libavutil/avstring.h"
 #include "libavutil/detection_bbox.h"
 #include "libavutil/dict.h"
+#include "libavutil/mem.h"
 #include "libavutil/opt.h"
 #include "libavutil/time.h"
 #include "mien/gallery.h"
@@ -29,6 +31,8 @@
 typedef struct FacetagContext {
     const AVClass *class;
     char *gallery_path, *claim, *log_urls, *thumbs_dir, *models, *encoder;
+    char *redact_who, *redact_report;
+    int redact_mode, redact_effect, lookahead;
     int mode, similarity, interval, min_face, max_faces, size, draw, format, explain, liveness, live;
     float threshold, apcer;
 
@@ -40,6 +44,7 @@ typedef struct FacetagContext {
     FacetagLive *second;                /* live=1: the thread that tagger, engine, gallery, log, thumbs and image belong to */
     MienPool *pool;                     /* and its jobs */
     FacetagDraw *painter;               /* made when first needed */
+    FacetagRedact *redact;              /* made when first needed; from then on all frames pass it */
     MieniLavfiExec exec;
     MieniLavfiImage image;
 
@@ -87,6 +92,25 @@ static const AVOption facetag_options[] = {
         { "box", "boxes, coloured by status", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_BOX }, 0, 0, TFLAGS, "draw" },
         { "label", "names", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_LABEL }, 0, 0, TFLAGS, "draw" },
         { "all", "boxes and names", 0, AV_OPT_TYPE_CONST, { .i64 = FACETAG_DRAW_ALL }, 0, 0, TFLAGS, "draw" },
+    { "redact", "set which faces are covered; who is undecided is covered as well",
+      OFFSET(redact_mode), AV_OPT_TYPE_INT, { .i64 = MIEN_REDACT_NONE }, MIEN_REDACT_NONE, MIEN_REDACT_SPOOF, TFLAGS, "redact" },
+        { "none", "none", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_NONE }, 0, 0, TFLAGS, "redact" },
+        { "unknown", "those of nobody in the gallery", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_UNKNOWN }, 0, 0, TFLAGS, "redact" },
+        { "all", "all", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_ALL }, 0, 0, TFLAGS, "redact" },
+        { "except", "all but those of the people of option who", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_EXCEPT }, 0, 0, TFLAGS, "redact" },
+        { "only", "those of the people of option who", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_ONLY }, 0, 0, TFLAGS, "redact" },
+        { "spoof", "pictures of faces", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_SPOOF }, 0, 0, TFLAGS, "redact" },
+    { "who", "set the people of redact=except and only: names, separated by |",
+      OFFSET(redact_who), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, TFLAGS },
+    { "effect", "set what faces are covered with",
+      OFFSET(redact_effect), AV_OPT_TYPE_INT, { .i64 = MIEN_REDACT_FILL }, MIEN_REDACT_FILL, MIEN_REDACT_BLUR, TFLAGS, "effect" },
+        { "fill", "one dark gray", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_FILL }, 0, 0, TFLAGS, "effect" },
+        { "mosaic", "large squares", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_MOSAIC }, 0, 0, TFLAGS, "effect" },
+        { "blur", "a strong blur", 0, AV_OPT_TYPE_CONST, { .i64 = MIEN_REDACT_BLUR }, 0, 0, TFLAGS, "effect" },
+    { "lookahead", "set by how many frames redaction waits, so that a face is covered before it was found",
+      OFFSET(lookahead), AV_OPT_TYPE_INT, { .i64 = 25 }, 0, MIEN_REDACT_MAX_LOOKAHEAD, FLAGS },
+    { "redact_report", "set the file or URL that lists the faces that were left visible, and why",
+      OFFSET(redact_report), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "log", "set the files or URLs to which appearances are logged, separated by |", OFFSET(log_urls), AV_OPT_TYPE_STRING, { .str = NULL }, 0, 0, FLAGS },
     { "format", "set the format of the logs",
       OFFSET(format), AV_OPT_TYPE_INT, { .i64 = FACETAG_FORMAT_AUTO }, FACETAG_FORMAT_AUTO, MIEN_EVENT_CHAPTERS, FLAGS, "format" },
@@ -452,8 +476,52 @@ static int end_tracks(AVFilterContext *ctx)
     return ret < 0 ? mieni_lavfi_error(ret) : log_events(ctx);
 }
 
+/* ---- frames that leave */
+
+static int draw_tags(AVFilterContext *ctx, AVFrame *frame, int draw, const MienTag *tags, int n_tags)
+{
+    FacetagContext *s = ctx->priv;
+    int ret;
+
+    if (draw == FACETAG_DRAW_NONE || !n_tags)
+        return 0;
+    if (!s->painter && (ret = mieni_facetag_draw_create(&s->painter, ctx)) < 0)
+        return ret;
+    /* not through the link, whose buffers have its own size, which a frame's may no longer be */
+    ret = av_frame_make_writable(frame);
+    if (ret < 0)
+        return ret;
+    return mieni_facetag_draw(s->painter, frame, draw, tags, n_tags, label_text, s);
+}
+
+/* The next frame whose look-ahead is complete, covered and drawn on; NULL: none is. */
+static int pop_redacted(AVFilterContext *ctx, AVFrame **frame)
+{
+    FacetagContext *s = ctx->priv;
+    const MienTag *tags;
+    int n_tags, draw, ret = mieni_facetag_redact_pop(s->redact, ctx, frame, &tags, &n_tags, &draw);
+
+    if (ret >= 0 && *frame && (ret = draw_tags(ctx, *frame, draw, tags, n_tags)) < 0)
+        av_frame_free(frame);
+    return ret;
+}
+
+/* Nothing follows the frames that wait for their look-ahead: all leave. */
+static int drain_redacted(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    AVFrame *frame;
+    int ret;
+
+    mieni_facetag_redact_finish(s->redact);
+    while ((ret = pop_redacted(ctx, &frame)) >= 0 && frame)
+        if ((ret = ff_filter_frame(ctx->outputs[0], frame)) < 0)
+            break;
+    return ret;
+}
+
 /* All tracks end here: at the end, at a jump in time, when the picture changes its size, when the timeline switches off. */
-static int flush(AVFilterContext *ctx)
+static int close_tracks(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
 
@@ -462,6 +530,14 @@ static int flush(AVFilterContext *ctx)
         return 0;
     s->has_tracks = 0;
     return s->second ? mieni_facetag_live_flush(s->second) : end_tracks(ctx);
+}
+
+static int flush(AVFilterContext *ctx)
+{
+    FacetagContext *s = ctx->priv;
+    int ret = s->redact ? drain_redacted(ctx) : 0;
+
+    return ret < 0 ? ret : close_tracks(ctx);
 }
 
 /* ---- frames */
@@ -523,31 +599,31 @@ static int tag_frame(AVFilterContext *ctx, AVFrame **frame_ptr)
         (ret = add_side_data(ctx, frame, tags, n_tags)) < 0)
         return ret;
 
-    if (s->draw == FACETAG_DRAW_NONE || !n_tags)
-        return 0;
-    if (!s->painter && (ret = mieni_facetag_draw_create(&s->painter, ctx)) < 0)
-        return ret;
-    ret = ff_inlink_make_frame_writable(inlink, frame_ptr);
-    if (ret < 0)
-        return ret;
-    return mieni_facetag_draw(s->painter, *frame_ptr, s->draw, tags, n_tags, label_text, s);
+    if (!s->redact)
+        return draw_tags(ctx, frame, s->draw, tags, n_tags);
+    *frame_ptr = NULL;
+    ret = mieni_facetag_redact_push(s->redact, ctx, frame, tags, n_tags, mien_tagger_cut(s->tagger), when.time_s, s->draw);
+    return ret < 0 ? ret : pop_redacted(ctx, frame_ptr);
 }
 
 static int skip_frame(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
+    int ret = flush(ctx);
 
     s->n_frames++;
-    return flush(ctx);
+    if (s->redact)
+        mieni_facetag_redact_skip(s->redact);
+    return ret;
 }
 
 /* The one place where a graph with live=1 waits: nothing comes after it. */
 static int end(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
-    int ret = 0;
+    int ret = s->redact ? drain_redacted(ctx) : 0;
 
-    if (s->second)
+    if (ret >= 0 && s->second)
         ret = mieni_facetag_live_finish(s->second);
     if (ret >= 0 && s->has_tracks)
         ret = end_tracks(ctx);
@@ -560,11 +636,42 @@ static int activate(AVFilterContext *ctx)
     return mieni_lavfi_activate(ctx, tag_frame, skip_frame, end);
 }
 
+/* ---- redaction */
+
+static FacetagRedactOptions redact_options(const FacetagContext *s)
+{
+    return (FacetagRedactOptions){ .mode = s->redact_mode, .effect = s->redact_effect, .who = s->redact_who, .tag_mode = s->mode,
+                                   .liveness = s->liveness, .claim = s->claim };
+}
+
+/* Puts the options into force; where nothing was ever covered or reported, frames pass without waiting. */
+static int put_redact(AVFilterContext *ctx, int runtime)
+{
+    FacetagContext *s = ctx->priv;
+    const FacetagRedactOptions options = redact_options(s);
+    FacetagRedactParams params = { .lookahead = s->lookahead, .max_faces = s->max_faces, .first_frame = s->n_frames,
+                                   .report_url = s->redact_report };
+    int ret = mieni_facetag_redact_check(ctx, &options, runtime);
+
+    if (s->live && (s->redact_mode != MIEN_REDACT_NONE || s->redact_report)) {
+        av_log(ctx, AV_LOG_ERROR, "live=1 lets frames pass before they were looked at, so nothing can be covered on them: set live=0 for redact and "
+               "redact_report.\n");
+        return AVERROR(EINVAL);
+    }
+    if (ret < 0 || (s->redact_mode == MIEN_REDACT_NONE && !s->redact_report && !s->redact))
+        return ret;
+    params.gallery_path = s->gallery ? mien_gallery_path(s->gallery) : NULL;
+    if (!s->redact && (ret = mieni_facetag_redact_open(&s->redact, ctx, &params)) < 0)
+        return ret;
+    return mieni_facetag_redact_set(s->redact, ctx, &options);
+}
+
 /* ---- life */
 
 static av_cold int init(AVFilterContext *ctx)
 {
     FacetagContext *s = ctx->priv;
+    FacetagRedactOptions options;
     const char *why = NULL;
 
     s->last_pts = AV_NOPTS_VALUE;
@@ -580,7 +687,8 @@ static av_cold int init(AVFilterContext *ctx)
         av_log(ctx, AV_LOG_ERROR, "claim: %s\n", why);
         return AVERROR(EINVAL);
     }
-    return 0;
+    options = redact_options(s);
+    return mieni_facetag_redact_check(ctx, &options, 0);
 }
 
 static int open_tagger(AVFilterContext *ctx)
@@ -657,7 +765,8 @@ static int config_input(AVFilterLink *inlink)
         return ret;
     if (s->thumbs_dir && !s->thumbs && (ret = mieni_facetag_thumbs_create(&s->thumbs, ctx, s->thumbs_dir, s->max_faces)) < 0)
         return ret;
-    return open_tagger(ctx);
+    ret = open_tagger(ctx);
+    return ret < 0 ? ret : put_redact(ctx, 0);
 }
 
 static void log_stats(AVFilterContext *ctx)
@@ -683,9 +792,10 @@ static av_cold void uninit(AVFilterContext *ctx)
     /* A graph may be freed without an end of stream. */
     mieni_facetag_live_destroy(&s->second);
     if (s->tagger) {
-        flush(ctx);
+        close_tracks(ctx);
         log_stats(ctx);
     }
+    mieni_facetag_redact_close(&s->redact, ctx);
     mieni_facetag_log_close(&s->log, ctx);
     mieni_facetag_thumbs_destroy(&s->thumbs);
     mien_tagger_destroy(&s->tagger);
@@ -695,6 +805,8 @@ static av_cold void uninit(AVFilterContext *ctx)
     mieni_facetag_draw_destroy(&s->painter);
     mieni_lavfi_image_free(&s->image);
 }
+
+/* ---- commands */
 
 /* A command that fails leaves everything as it was. */
 static int set_claim(AVFilterContext *ctx, const char *claim)
@@ -720,6 +832,11 @@ static int set_liveness(AVFilterContext *ctx, int old)
     if ((old == MIEN_LIVENESS_OFF) != (s->liveness == MIEN_LIVENESS_OFF)) {
         s->liveness = old;
         av_log(ctx, AV_LOG_ERROR, "liveness can change between report and require while the filter runs, not from or to off.\n");
+        return AVERROR(EINVAL);
+    }
+    if (s->redact_mode == MIEN_REDACT_SPOOF && s->liveness != MIEN_LIVENESS_REQUIRE) {
+        s->liveness = old;
+        av_log(ctx, AV_LOG_ERROR, "redact=spoof finds pictures of faces only with liveness=require.\n");
         return AVERROR(EINVAL);
     }
     return mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
@@ -751,6 +868,28 @@ static int set_mode(AVFilterContext *ctx, int old)
     return ret < 0 ? ret : take_calibration(ctx);
 }
 
+/* redact, who, effect: what cannot be put into force is taken back. */
+static int set_redact(AVFilterContext *ctx, const char *cmd, const char *arg, char *res, int res_len, int flags)
+{
+    FacetagContext *s = ctx->priv;
+    const int mode = s->redact_mode, effect = s->redact_effect;
+    char *who = s->redact_who ? av_strdup(s->redact_who) : NULL;
+    int ret;
+
+    if (s->redact_who && !who)
+        return AVERROR(ENOMEM);
+    ret = ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
+    if (ret >= 0)
+        ret = put_redact(ctx, 1);
+    if (ret < 0) {
+        s->redact_mode   = mode;
+        s->redact_effect = effect;
+        FFSWAP(char *, s->redact_who, who);
+    }
+    av_free(who);
+    return ret;
+}
+
 static int command(AVFilterContext *ctx, const char *cmd, const char *arg, char *res, int res_len, int flags)
 {
     FacetagContext *s = ctx->priv;
@@ -758,6 +897,8 @@ static int command(AVFilterContext *ctx, const char *cmd, const char *arg, char 
 
     if (!strcmp(cmd, "reload"))
         return reload_gallery(ctx);
+    if (!strcmp(cmd, "redact") || !strcmp(cmd, "who") || !strcmp(cmd, "effect"))
+        return set_redact(ctx, cmd, arg, res, res_len, flags);
     if (!strcmp(cmd, "claim") && (ret = set_claim(ctx, arg)) < 0)
         return ret;
     ret = ff_filter_process_command(ctx, cmd, arg, res, res_len, flags);
@@ -769,6 +910,8 @@ static int command(AVFilterContext *ctx, const char *cmd, const char *arg, char 
         ret = mieni_lavfi_error(mien_tagger_set_liveness(s->tagger, s->liveness, s->apcer));
     if (ret >= 0 && !strcmp(cmd, "liveness"))
         ret = set_liveness(ctx, old_liveness);
+    if (ret >= 0 && (!strcmp(cmd, "claim") || !strcmp(cmd, "mode")))
+        ret = put_redact(ctx, 1);
     return ret;
 }
 

@@ -192,6 +192,11 @@ void mien_redactor_finish(MienRedactor *r)
     r->finished = 1;
 }
 
+void mien_redactor_skip(MienRedactor *r)
+{
+    r->begin = r->next_out = ++r->next_in;
+}
+
 int mien_redactor_waiting(const MienRedactor *r)
 {
     return (int)(r->next_in - r->next_out);

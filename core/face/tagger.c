@@ -246,7 +246,7 @@ static void fill_tag(const MienTagger *t, const Track *tr, MienTag *tag)
     memset(tag, 0, sizeof(*tag));
     tag->track = tr->number;
     tag->box_px = tag->whole_box_px = mieni_motion_box(&tr->motion);
-    tag->since_seen = (int)(t->frame - tr->last_frame);
+    tag->since_seen = (int)(t->now.frame - tr->last.frame);
     tag->prob = tr->prob;
     tag->status = status_of(t, tr);
     tag->id = id_of(t, tr);

@@ -108,6 +108,8 @@ int mien_redactor_push(MienRedactor *redactor, const MienRedactFrame *frame);
 int mien_redactor_pop(MienRedactor *redactor, MienRedactPlan *plan);
 /* No frame follows what waits: an end, a jump in time, another size. Pop until 0; the next push begins anew. */
 void mien_redactor_finish(MienRedactor *redactor);
+/* A frame passes that isn't looked at: the numbers count on. None may wait. */
+void mien_redactor_skip(MienRedactor *redactor);
 int mien_redactor_waiting(const MienRedactor *redactor);
 
 /* Consecutive frames on which a face was seen and left visible, for one reason. */
