@@ -105,9 +105,9 @@ static int is_leftover_of_part(const char *name, const MienJobPart *part, int n,
 /* run-STAMP-PID.ENDING, of a job whose parts have all ended; one that is being submitted is its process's. Output that says something is kept. */
 static int is_leftover_of_run(const char *work, const char *name, const MienJobPart *part, int n)
 {
-    const char *run = name + 4;
+    const char *run = strncmp(name, "run-", 4) ? "" : name + 4;
     size_t bytes = strcspn(run, ".");
-    const char *dash = strncmp(name, "run-", 4) ? NULL : memrchr(run, '-', bytes);
+    const char *dash = memrchr(run, '-', bytes);
     char pid[24] = "", path[PATH_MAX];
     struct stat st;
     int64_t v;
