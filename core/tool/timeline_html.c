@@ -33,6 +33,7 @@ static const char page_style[] =
     ".now{position:absolute;top:-3px;bottom:-3px;width:2px;background:var(--now);pointer-events:none}\n"
     ".ticks{position:relative;height:1.4rem;overflow:hidden;color:var(--dim);font-size:12px;font-variant-numeric:tabular-nums}\n"
     ".ticks span{position:absolute;border-left:1px solid var(--line);padding-left:.25rem;white-space:nowrap}\n"
+    "@media(max-width:60rem){.ticks span:nth-child(even){display:none}}\n"
     "@media(max-width:40rem){.row,.axis{grid-template-columns:1fr;gap:0}}\n"
     "@media print{#moment,video{display:none}}\n";
 
@@ -151,13 +152,13 @@ static void put_row(FILE *f, const Timeline *t, size_t from, size_t end, char *d
     fputs("</div></div>\n", f);
 }
 
-/* Round times, seven at most. */
+/* Round times: seven at most, and four where a date stands before them. */
 static void put_axis(FILE *f, const Timeline *t, double from_s, double span_s)
 {
     static const double steps_s[] = { 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400 };
-    double step_s = span_s / 7;
+    double least_s = span_s / (t->wall ? 4 : 7), step_s = least_s;
     for (size_t i = 0; i < MIEN_ARRAY_ELEMS(steps_s); i++)
-        if (steps_s[i] >= span_s / 7) {
+        if (steps_s[i] >= least_s) {
             step_s = steps_s[i];
             break;
         }

@@ -252,12 +252,42 @@ static void order(void **state)
     mien_appearance_queue_destroy(&q);
 }
 
+/* The Nth allocation fails: nothing is lost of what is held, nothing leaks. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    uint64_t live_bytes = mien_mem_live_bytes();
+    int n_failed = 0, done = 0;
+    for (uint64_t n = 1; !done; n++) {
+        MienAppearanceQueue *q = NULL;
+        MienAppearance a = appearance("A", 1, 2);
+        int held = 0, ret;
+        mien_mem_fail_at(n, 0);
+        ret = mien_appearance_queue_create(&q, MIEN_EVENT_VTT, 1000);
+        for (int i = 0; i < 40 && ret >= 0; i++) {
+            a.track = i;
+            ret = mien_appearance_queue_push(q, &a);
+            held += ret >= 0;
+        }
+        mien_mem_fail_at(0, 0);
+        assert_true(ret == 0 || ret == MIEN_ERR(ENOMEM));
+        n_failed += ret < 0;
+        done = ret == 0;
+        for (int i = 0; i < held; i++)
+            assert_true(mien_appearance_queue_pop(q, INFINITY, &a) && a.track == i);
+        mien_appearance_queue_destroy(&q);
+        assert_int_equal(mien_mem_live_bytes(), live_bytes);
+    }
+    assert_true(n_failed >= 3); /* the queue, its place, and its growth */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_by_name), cmocka_unit_test(subtitles),   cmocka_unit_test(chapters), cmocka_unit_test(table),
         cmocka_unit_test(chapters_follow),
         cmocka_unit_test(json_lines),      cmocka_unit_test(of_an_event), cmocka_unit_test(order),
+        cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
