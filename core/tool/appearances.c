@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grow.h"
 #include "mien/common.h"
 
 typedef struct NamingTrack {
@@ -13,19 +14,6 @@ typedef struct NamingTrack {
     ptrdiff_t now;  /* the naming that is open, or -1 */
     ptrdiff_t last; /* the newest, or -1 */
 } NamingTrack;
-
-static int grow(void **p, size_t *room, size_t n, size_t elem_bytes)
-{
-    if (n < *room)
-        return 0;
-    size_t more = *room ? 2 * *room : 64;
-    void *q = mien_realloc_array(*p, more, elem_bytes);
-    if (!q)
-        return -ENOMEM;
-    *p = q;
-    *room = more;
-    return 0;
-}
 
 static NamingTrack *live_track(Namings *n, int64_t track)
 {

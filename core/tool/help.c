@@ -127,10 +127,20 @@ static void paragraphs(FILE *f, const char *text)
     }
 }
 
+/* A summary as a sentence: a capital, and a full stop unless it asks. */
+static void sentence(char *buf, size_t bytes, const char *summary)
+{
+    size_t n = strlen(summary);
+    snprintf(buf, bytes, "%c%s%s", *summary >= 'a' && *summary <= 'z' ? *summary - 32 : *summary, summary + 1,
+             n && summary[n - 1] == '?' ? "" : ".");
+}
+
 void help_command(FILE *f, const Command *c)
 {
     fprintf(f, "Usage: mien %s [OPTION]...%s%s\n\n", c->name, *c->args ? " " : "", c->args);
-    fprintf(f, "%c%s.\n", c->summary[0] >= 'a' && c->summary[0] <= 'z' ? c->summary[0] - 32 : c->summary[0], c->summary + 1);
+    char head[300];
+    sentence(head, sizeof(head), c->summary);
+    fprintf(f, "%s\n", head);
     if (c->text)
         paragraphs(f, c->text);
     fprintf(f, "\nOptions:\n");
@@ -217,8 +227,7 @@ static void man_command(FILE *f, const Command *c)
     troff(f, c->args, strlen(c->args));
     fprintf(f, "\"\n");
     char head[300];
-    snprintf(head, sizeof(head), "%c%s.", c->summary[0] >= 'a' && c->summary[0] <= 'z' ? c->summary[0] - 32 : c->summary[0],
-             c->summary + 1);
+    sentence(head, sizeof(head), c->summary);
     troff_line(f, head);
     if (c->text)
         man_paragraphs(f, c->text);

@@ -6,27 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grow.h"
 #include "mien/common.h"
 #include "mien/error.h"
 #include "words.h"
 
 #define MAX_KEYS 40
 #define MIN_IOU 0.5
-
-/* ---- growing things */
-
-static int grow(void **p, size_t *room, size_t n, size_t elem_bytes)
-{
-    if (n < *room)
-        return 0;
-    size_t more = *room ? 2 * *room : 256;
-    void *q = mien_realloc_array(*p, more, elem_bytes);
-    if (!q)
-        return MIEN_ERR(ENOMEM);
-    *p = q;
-    *room = more;
-    return 0;
-}
 
 /* ---- a line: the pairs of one JSON object, as text */
 

@@ -7,24 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "grow.h"
+
 /* A track that has entered and not left yet. */
 typedef struct TimelineTrack {
     LoggedEvent event; /* the newest */
     double wall_ahead_s; /* of the film's time, when it entered; NaN: unknown */
 } TimelineTrack;
-
-static int grow(void **p, size_t *room, size_t n, size_t elem_bytes)
-{
-    if (n < *room)
-        return 0;
-    size_t more = *room ? 2 * *room : 64;
-    void *q = mien_realloc_array(*p, more, elem_bytes);
-    if (!q)
-        return MIEN_ERR(ENOMEM);
-    *p = q;
-    *room = more;
-    return 0;
-}
 
 /* ---- reading */
 
